@@ -1,0 +1,36 @@
+//! `POST /v1/auth/nonce`
+
+use app::ports::System;
+use app::request_nonce::{Site, request_nonce};
+use domain::account::Account;
+use runtime::http::{self, Reply};
+use runtime::settings::{EdgeSettings, Sessions};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    account: Account,
+}
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let nonce_lifetime = environment.number("NONCE_SECONDS")?;
+        let aws = runtime::aws::config().await;
+        let sessions = Sessions::new(&environment, &aws)?;
+        let edge = EdgeSettings::new(&environment, &aws)?;
+        let (sessions, edge) = (&sessions, &edge);
+        http::serve(move |request| async move {
+            let Body { account } = http::body(&request)?;
+            let edge = edge.get().await?;
+            let site = Site {
+                origin: edge.origin.clone(),
+                domain: edge.signing_domain.clone(),
+                key: sessions.key().await?,
+                nonce_lifetime,
+            };
+            Reply::json(200, &request_nonce(&System, &site, &account))
+        })
+        .await
+    })
+}

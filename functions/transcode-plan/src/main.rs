@@ -1,0 +1,49 @@
+//! SQS: a file has arrived in the uploads bucket.
+
+use adapter_dynamodb::{Tasks, Videos};
+use adapter_eventbridge::EventBridge;
+use adapter_ffmpeg::Ffmpeg;
+use adapter_s3::S3;
+use adapter_sqs::Sqs;
+use app::plan_transcode::{fail, plan_transcode};
+use app::ports::System;
+use domain::ladder::Limits;
+use domain::video::video_of_source;
+use runtime::queue;
+
+/// An 8K picture; more is a bomb.
+const MAX_PIXELS: u64 = 8192 * 4320;
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let limits = &Limits {
+            max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
+            max_pixels: MAX_PIXELS,
+        };
+        let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
+        let aws = runtime::aws::config().await;
+        let table = environment.text("VIDEOS_TABLE")?;
+        let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);
+        let videos = &Videos::new(&aws, &table);
+        let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
+        let next = &Sqs::new(&aws, environment.text("TASK_QUEUE_URL")?);
+        let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
+        let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
+        queue::serve("transcode-plan", own, async move |message| {
+            for key in queue::created_objects(message)? {
+                let Some(id) = video_of_source(&key) else { continue };
+                let planned = plan_transcode(
+                    &System, videos, tasks, uploads, ffmpeg, next, events, limits, id,
+                );
+                if let Err(error) = planned.await {
+                    if message.is_last_attempt() {
+                        fail(&System, videos, events, id, "the file could not be read").await?;
+                    }
+                    return Err(error);
+                }
+            }
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,40 @@
+//! SQS: one task of a transcode.
+
+use adapter_dynamodb::{Tasks, Videos};
+use adapter_eventbridge::EventBridge;
+use adapter_ffmpeg::Ffmpeg;
+use adapter_s3::S3;
+use adapter_sqs::Sqs;
+use app::plan_transcode::{TaskMessage, fail};
+use app::ports::System;
+use app::run_task::run_task;
+use runtime::queue;
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
+        let aws = runtime::aws::config().await;
+        let table = environment.text("VIDEOS_TABLE")?;
+        let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);
+        let videos = &Videos::new(&aws, &table);
+        let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
+        let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
+        let next = &Sqs::new(&aws, environment.text("PUBLISH_QUEUE_URL")?);
+        let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
+        let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
+        queue::serve("transcode-work", own, async move |message| {
+            let task: TaskMessage = message.json()?;
+            let done =
+                run_task(&System, videos, tasks, uploads, media, ffmpeg, next, events, &task);
+            if let Err(error) = done.await {
+                if message.is_last_attempt() {
+                    let reason = format!("the part {} could not be encoded", task.task);
+                    fail(&System, videos, events, &task.video, &reason).await?;
+                }
+                return Err(error);
+            }
+            Ok(())
+        })
+        .await
+    })
+}

@@ -1,0 +1,27 @@
+//! `DELETE /v1/videos/{id}`
+
+use adapter_dynamodb::{Tasks, Videos};
+use adapter_s3::S3;
+use app::delete_video::delete_video;
+use app::ports::System;
+use runtime::http::{self, Reply};
+use runtime::settings::Sessions;
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let aws = runtime::aws::config().await;
+        let sessions = &Sessions::new(&environment, &aws)?;
+        let table = environment.text("VIDEOS_TABLE")?;
+        let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);
+        let videos = &Videos::new(&aws, &table);
+        let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
+        let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
+        http::serve(move |request| async move {
+            let caller = sessions.caller(&request).await?.address;
+            let id = http::video_id(&request)?;
+            delete_video(&System, videos, tasks, uploads, media, caller, &id).await?;
+            Ok(Reply::empty())
+        })
+        .await
+    })
+}

@@ -1,0 +1,24 @@
+//! `PUT /v1/videos/{id}/policy`
+
+use adapter_dynamodb::Videos;
+use app::ports::System;
+use app::set_policy::set_policy;
+use runtime::http::{self, Reply};
+use runtime::settings::{Chains, Sessions};
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let aws = runtime::aws::config().await;
+        let sessions = &Sessions::new(&environment, &aws)?;
+        let chains = &Chains::new(&environment, &aws)?;
+        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        http::serve(move |request| async move {
+            let caller = sessions.caller(&request).await?.address;
+            let id = http::video_id(&request)?;
+            let new = http::body(&request)?;
+            let chains = chains.names().await?;
+            Reply::json(200, &set_policy(&System, videos, &chains, caller, &id, new).await?)
+        })
+        .await
+    })
+}

@@ -1,0 +1,25 @@
+//! `GET /v1/videos` and `GET /v1/videos/{id}`
+
+use adapter_dynamodb::Videos;
+use app::read_video::{list_videos, read_video};
+use runtime::http::{self, Reply};
+use runtime::settings::Sessions;
+use serde_json::json;
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let aws = runtime::aws::config().await;
+        let sessions = &Sessions::new(&environment, &aws)?;
+        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        http::serve(move |request| async move {
+            if http::path(&request, "id").is_err() {
+                let caller = sessions.caller(&request).await?;
+                let own = list_videos(videos, caller.address).await?;
+                return Reply::json(200, &json!({"videos": own}));
+            }
+            let caller = sessions.caller_if_any(&request).await?.map(|caller| caller.address);
+            Reply::json(200, &read_video(videos, caller, &http::video_id(&request)?).await?)
+        })
+        .await
+    })
+}

@@ -1,0 +1,149 @@
+"""Starts MiniStack, the local AWS engine, with the few shims that this stack needs.
+
+Each shim is tied to the version below. Another version stops here, so that nobody patches what was not looked at:
+read the notes, try `stack.py up` without the shim, and move the number.
+
+Everything else is set by environment variables, which stack.py sets (see Stack.engine_environment there).
+
+Credentials. With AUTH=true MiniStack enforces IAM: a function gets a session of its role, and every call is checked
+against the role's statements. The account's root is whoever uses the access key that MiniStack itself was started with
+(AWS_ACCESS_KEY_ID, here "test"), or a 12-digit account id; root's signature is not checked and root may do everything.
+So the scripts here are "test"/"test", as on AWS the deployer would be an administrator. Data plane calls to S3 without
+any credentials are anonymous and refused.
+"""
+
+import importlib.metadata
+import socketserver
+
+VERSION = "1.5.33"
+
+
+def shim_latency() -> None:
+    """Stands in for nothing on AWS: without it a warm call takes 97 ms instead of 4.
+
+    The Runtime API that functions poll writes head and body of a response apart, so Nagle's algorithm holds the body
+    back until the head is acknowledged. And after each call MiniStack waits up to 50 ms for log lines.
+    """
+    from ministack.core.lambda_runtime import ProvidedWorker, Worker
+
+    socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+    # first_line_wait, idle_confirm, hard_cap. A function writes its line before it answers, so a short wait finds it.
+    assert Worker._drain_stderr_bounded.__defaults__ == (0.050, 0.005, 0.250)
+    assert ProvidedWorker._drain_stderr_bounded is Worker._drain_stderr_bounded
+    Worker._drain_stderr_bounded.__defaults__ = (0.003, 0.001, 0.250)
+
+
+def shim_cloudfront_keys() -> None:
+    """Stands in for the CloudFormation types AWS::CloudFront::PublicKey and KeyGroup.
+
+    MiniStack has both in its CloudFront API, and CloudFormation there does not know them. The records written here are
+    those that the API writes, so GetPublicKey and GetKeyGroup answer as if the API had made them.
+    """
+    from ministack.core.responses import new_uuid
+    from ministack.services import cloudfront
+    from ministack.services.cloudformation import provisioners
+
+    def key_config(properties: dict) -> dict:
+        config = properties["PublicKeyConfig"]
+        return {
+            "CallerReference": config["CallerReference"],
+            "Name": config["Name"],
+            "EncodedKey": config["EncodedKey"],
+            "Comment": config.get("Comment", ""),
+        }
+
+    def create_key(logical_id, properties, stack_name):
+        identifier = cloudfront._pk_id()
+        created = cloudfront._now_iso()
+        cloudfront._public_keys[identifier] = {
+            "Id": identifier,
+            "ETag": new_uuid(),
+            "CreatedTime": created,
+            "Config": key_config(properties),
+        }
+        return identifier, {"Id": identifier, "CreatedTime": created}
+
+    def update_key(identifier, old_properties, properties, stack_name):
+        record = cloudfront._public_keys[identifier]
+        old, new = dict(record["Config"]), key_config(properties)
+        old.pop("Comment"), new.pop("Comment")
+        if old != new:
+            # CloudFront's own answer is CannotChangeImmutablePublicKeyFields.
+            raise ValueError("only the comment of a public key can be changed")
+        record["Config"] = key_config(properties)
+        record["ETag"] = new_uuid()
+        return identifier, {"Id": identifier, "CreatedTime": record["CreatedTime"]}
+
+    def delete_key(identifier, properties):
+        cloudfront._public_keys.pop(identifier, None)
+
+    def group_config(properties: dict) -> dict:
+        config = properties["KeyGroupConfig"]
+        for key in config["Items"]:
+            if key not in cloudfront._public_keys:
+                raise ValueError(f"public key {key} does not exist")
+        return {"Name": config["Name"], "Items": list(config["Items"]), "Comment": config.get("Comment", "")}
+
+    def put_group(identifier, properties):
+        modified = cloudfront._now_iso()
+        cloudfront._key_groups[identifier] = {
+            "Id": identifier,
+            "ETag": new_uuid(),
+            "LastModifiedTime": modified,
+            "Config": group_config(properties),
+        }
+        return identifier, {"Id": identifier, "LastModifiedTime": modified}
+
+    def create_group(logical_id, properties, stack_name):
+        return put_group(cloudfront._kg_id(), properties)
+
+    def update_group(identifier, old_properties, properties, stack_name):
+        return put_group(identifier, properties)
+
+    def delete_group(identifier, properties):
+        cloudfront._key_groups.pop(identifier, None)
+
+    handlers = provisioners._RESOURCE_HANDLERS
+    assert "AWS::CloudFront::PublicKey" not in handlers, "MiniStack knows the type now: drop this shim"
+    handlers["AWS::CloudFront::PublicKey"] = {"create": create_key, "update": update_key, "delete": delete_key}
+    handlers["AWS::CloudFront::KeyGroup"] = {"create": create_group, "update": update_group, "delete": delete_group}
+
+
+def shim_mapping_numbers() -> None:
+    """Stands in for CloudFormation's typing: a Ref of a Number parameter arrives as text in the engine, and its queue
+    poller then fails on ScalingConfig.MaximumConcurrency in every round."""
+    from ministack.services.cloudformation import provisioners
+
+    handler = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    create, update = handler["create"], handler["update"]
+
+    def typed(properties: dict) -> dict:
+        scaling = properties.get("ScalingConfig")
+        if not scaling:
+            return properties
+        return {**properties, "ScalingConfig": {key: int(value) for key, value in scaling.items()}}
+
+    def create_typed(logical_id, properties, stack_name):
+        return create(logical_id, typed(properties), stack_name)
+
+    def update_typed(identifier, old_properties, properties, *rest, **named):
+        return update(identifier, typed(old_properties), typed(properties), *rest, **named)
+
+    handler["create"], handler["update"] = create_typed, update_typed
+
+
+def main() -> None:
+    found = importlib.metadata.version("ministack")
+    if found != VERSION:
+        raise SystemExit(f"ministack {found} is installed; the shims in {__file__} are for {VERSION}")
+
+    from ministack import app
+
+    shim_latency()
+    shim_cloudfront_keys()
+    shim_mapping_numbers()
+    app.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+use crate::{failed, from_item, number, seconds, string, to_item};
+use app::ports::{PortError, TaskStore};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use domain::Seconds;
+use domain::presentation::Track;
+use domain::video::{Stage, Task};
+
+/// The tasks, beside the videos that count them.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    client: Client,
+    table: String,
+    videos: String,
+}
+
+impl Tasks {
+    /// In the table of that name; `videos` is the videos'.
+    pub fn new(
+        config: &aws_config::SdkConfig,
+        table: impl Into<String>,
+        videos: impl Into<String>,
+    ) -> Self {
+        Self { client: Client::new(config), table: table.into(), videos: videos.into() }
+    }
+}
+
+impl TaskStore for Tasks {
+    async fn create(&self, task: &Task) -> Result<(), PortError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(task)?))
+            .condition_expression("attribute_not_exists(task)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    async fn get(&self, video: &str, task: &str) -> Result<Option<Task>, PortError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("video", string(video))
+            .key("task", string(task))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed)?;
+        answer.item.map(from_item).transpose()
+    }
+
+    async fn list(&self, video: &str) -> Result<Vec<Task>, PortError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("video = :video")
+            .expression_attribute_values(":video", string(video))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        let mut tasks = Vec::new();
+        while let Some(page) = pages.next().await {
+            for item in page.map_err(failed)?.items.unwrap_or_default() {
+                tasks.push(from_item(item)?);
+            }
+        }
+        Ok(tasks)
+    }
+
+    async fn finish(
+        &self,
+        video: &str,
+        task: &str,
+        output: &Track,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let broken = |error| PortError::new("dynamodb", error);
+        let output: AttributeValue = serde_dynamo::to_attribute_value(output)
+            .map_err(|error| PortError::new("dynamodb", error))?;
+        let record = Update::builder()
+            .table_name(&self.table)
+            .key("video", string(video))
+            .key("task", string(task))
+            .update_expression("SET #output = :output")
+            .condition_expression("attribute_exists(task) AND attribute_not_exists(#output)")
+            .expression_attribute_names("#output", "output")
+            .expression_attribute_values(":output", output)
+            .build()
+            .map_err(broken)?;
+        let count = Update::builder()
+            .table_name(&self.videos)
+            .key("id", string(video))
+            .update_expression("SET updated_at = :now ADD tasks_done :one")
+            .condition_expression("stage = :transcoding")
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
+            .build()
+            .map_err(broken)?;
+        let answer = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(record).build())
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .send()
+            .await;
+        crate::grants::transacted(answer)
+    }
+
+    async fn remove(&self, video: &str) -> Result<(), PortError> {
+        for task in self.list(video).await? {
+            self.client
+                .delete_item()
+                .table_name(&self.table)
+                .key("video", string(video))
+                .key("task", string(task.task))
+                .send()
+                .await
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+use crate::{failed, from_item, number, seconds, string, to_item};
+use app::ports::{Change, PortError, VideoStore};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use domain::Seconds;
+use domain::account::Address;
+use domain::policy::Policy;
+use domain::video::{Stage, Video};
+
+/// How many videos a list has at most.
+const LIST: i32 = 100;
+
+/// The videos.
+#[derive(Debug, Clone)]
+pub struct Videos {
+    client: Client,
+    table: String,
+}
+
+impl Videos {
+    /// In the table of that name, with an index `owner` on owner and created_at.
+    pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Client::new(config), table: table.into() }
+    }
+
+    /// That the table is there.
+    ///
+    /// # Errors
+    /// When it is not, or can't be asked.
+    pub async fn check(&self) -> Result<(), PortError> {
+        let answer = self.client.describe_table().table_name(&self.table).send().await;
+        answer.map(drop).map_err(failed)
+    }
+
+    fn update(&self, id: &str, now: Seconds) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("id", string(id))
+            .expression_attribute_values(":now", seconds(now))
+    }
+}
+
+async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, PortError> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+impl VideoStore for Videos {
+    async fn create(&self, video: &Video) -> Result<(), PortError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(video)?))
+            .condition_expression("attribute_not_exists(id)")
+            .send()
+            .await
+            .map(drop)
+            .map_err(failed)
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Video>, PortError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", string(id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(failed)?;
+        answer.item.map(from_item).transpose()
+    }
+
+    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("owner")
+            .key_condition_expression("#owner = :owner")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":owner", string(owner.to_string()))
+            .scan_index_forward(false)
+            .limit(LIST)
+            .send()
+            .await
+            .map_err(failed)?;
+        answer.items.unwrap_or_default().into_iter().map(from_item).collect()
+    }
+
+    async fn advance(
+        &self,
+        id: &str,
+        from: &[Stage],
+        change: &Change,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let names: Vec<_> = (0..from.len()).map(|index| format!(":from{index}")).collect();
+        let mut set = String::from("SET stage = :stage, updated_at = :now");
+        let mut update = self
+            .update(id, now)
+            .expression_attribute_values(":stage", string(change.stage().as_str()))
+            .condition_expression(format!("stage IN ({})", names.join(", ")));
+        for (name, stage) in names.into_iter().zip(from) {
+            update = update.expression_attribute_values(name, string(stage.as_str()));
+        }
+        match change {
+            Change::Transcoding { tasks, duration_seconds } => {
+                set += ", tasks_total = :tasks, duration_seconds = :duration";
+                update = update
+                    .expression_attribute_values(":tasks", number(tasks))
+                    .expression_attribute_values(":duration", number(duration_seconds));
+            }
+            Change::Failed { reason } => {
+                set += ", reason = :reason";
+                update = update.expression_attribute_values(":reason", string(reason));
+            }
+            Change::Uploaded | Change::Ready | Change::Deleting => {}
+        }
+        applied(update.update_expression(set)).await
+    }
+
+    async fn set_policy(
+        &self,
+        id: &str,
+        revision: u64,
+        policy: Option<&Policy>,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let update = self
+            .update(id, now)
+            .expression_attribute_values(":revision", number(revision))
+            .expression_attribute_values(":next", number(revision + 1))
+            .condition_expression("policy_revision = :revision");
+        let set = "SET policy_revision = :next, updated_at = :now";
+        let update = match policy {
+            Some(policy) => update
+                .update_expression(format!("{set}, policy = :policy"))
+                .expression_attribute_values(":policy", string(policy.to_json().to_string())),
+            None => update.update_expression(format!("{set} REMOVE policy")),
+        };
+        applied(update).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), PortError> {
+        self.client
+            .delete_item()
+            .table_name(&self.table)
+            .key("id", string(id))
+            .send()
+            .await
+            .map(drop)
+            .map_err(failed)
+    }
+}

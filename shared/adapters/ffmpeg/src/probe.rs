@@ -1,0 +1,235 @@
+//! Reading what ffprobe says.
+
+use domain::ladder::{AudioStream, Probe, Ratio, VideoStream};
+use serde::Deserialize;
+
+use crate::MediaError;
+use crate::process::refused;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Report {
+    format: Format,
+    streams: Vec<Stream>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Format {
+    duration: Option<String>,
+    start_time: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Stream {
+    codec_type: String,
+    codec_name: Option<String>,
+    codec_tag_string: Option<String>,
+    width: Option<u32>,
+    height: Option<u32>,
+    sample_aspect_ratio: Option<String>,
+    avg_frame_rate: Option<String>,
+    r_frame_rate: Option<String>,
+    start_time: Option<String>,
+    duration: Option<String>,
+    channels: Option<u32>,
+    tags: Tags,
+    disposition: Disposition,
+    side_data_list: Vec<SideData>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Tags {
+    language: Option<String>,
+    #[serde(rename = "DURATION")]
+    duration: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Disposition {
+    attached_pic: u8,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SideData {
+    rotation: Option<f64>,
+}
+
+/// What the report means. A file without pictures is no error here: the plan refuses it.
+pub(crate) fn parse(report: &[u8]) -> Result<Probe, MediaError> {
+    let report: Report = serde_json::from_slice(report)
+        .map_err(|error| MediaError::Failed(format!("ffprobe's report: {error}")))?;
+    let is_video =
+        |stream: &&Stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0;
+    let picture = report.streams.iter().find(is_video);
+    let sound = report.streams.iter().find(|stream| stream.codec_type == "audio");
+    for stream in [picture, sound].into_iter().flatten() {
+        if matches!(stream.codec_tag_string.as_deref(), Some("encv" | "enca")) {
+            return Err(refused("The film is encrypted."));
+        }
+    }
+    Ok(Probe {
+        duration_seconds: picture.map_or(0.0, |picture| duration(picture, &report.format)),
+        video: picture.map(video).transpose()?,
+        // Sound in an unknown coding, or without channels, would fail later: the film is silent.
+        audio: sound.filter(|sound| sound.channels.unwrap_or(0) > 0).and_then(audio),
+    })
+}
+
+fn video(stream: &Stream) -> Result<VideoStream, MediaError> {
+    let known = |text: &Option<String>| text.clone().filter(|name| name != "unknown");
+    let (Some(codec), Some(width), Some(height)) = (
+        known(&stream.codec_name),
+        stream.width.filter(|width| *width > 0),
+        stream.height.filter(|height| *height > 0),
+    ) else {
+        return Err(refused("The file holds a kind of picture that cannot be read."));
+    };
+    // Pixels that are not square: the height stays and the width becomes what is seen.
+    let shape = stream.sample_aspect_ratio.as_deref().and_then(ratio);
+    let shape = shape.map_or(1.0, Ratio::value);
+    let width = if shape > 0.0 { (f64::from(width) * shape).round() as u32 } else { width };
+    let turned = stream
+        .side_data_list
+        .iter()
+        .filter_map(|data| data.rotation)
+        .any(|angle| (angle.abs() - 90.0).abs() < 45.0 || (angle.abs() - 270.0).abs() < 45.0);
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    let frame_rate = frame_rate(stream);
+    Ok(VideoStream { width, height, frame_rate, codec })
+}
+
+/// The average, or the nominal rate a little above it: then frames were left out here and there,
+/// and the average would be a rate that nothing in the film moves at. Twice the average and more is
+/// the rate of fields, or just the clock of the container.
+fn frame_rate(stream: &Stream) -> Ratio {
+    let rate = |text: &Option<String>| text.as_deref().and_then(ratio).filter(|r| r.value() > 0.0);
+    match (rate(&stream.avg_frame_rate), rate(&stream.r_frame_rate)) {
+        (Some(average), Some(nominal)) => {
+            let left_out = (1.0..=1.5).contains(&(nominal.value() / average.value()));
+            if left_out { nominal } else { average }
+        }
+        (average, nominal) => average.or(nominal).unwrap_or(Ratio::new(0, 0)),
+    }
+}
+
+fn audio(stream: &Stream) -> Option<AudioStream> {
+    let language = stream.tags.language.clone();
+    Some(AudioStream {
+        codec: stream.codec_name.clone().filter(|name| name != "unknown")?,
+        channels: stream.channels?,
+        language: language.filter(|language| !language.is_empty() && language != "und"),
+    })
+}
+
+/// When the last picture ends, counted from the beginning of the file; the whole file's length where
+/// the container does not say it of the picture alone.
+fn duration(picture: &Stream, format: &Format) -> f64 {
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<f64>().ok());
+    let late = match (number(&picture.start_time), number(&format.start_time)) {
+        (Some(picture), Some(file)) => (picture - file).max(0.0),
+        _ => 0.0,
+    };
+    number(&picture.duration)
+        .map(|duration| duration + late)
+        // Matroska's tag is a time of day: already counted from the beginning.
+        .or_else(|| picture.tags.duration.as_deref().and_then(clock))
+        .filter(|duration| *duration > 0.0)
+        .or_else(|| number(&format.duration))
+        .unwrap_or(0.0)
+}
+
+/// `01:02:03.5` in seconds.
+fn clock(text: &str) -> Option<f64> {
+    let mut seconds = 0.0;
+    for part in text.split(':') {
+        seconds = seconds * 60.0 + part.parse::<f64>().ok()?;
+    }
+    Some(seconds)
+}
+
+/// `30000/1001` or `4:3`.
+fn ratio(text: &str) -> Option<Ratio> {
+    let (numerator, denominator) = text.split_once(['/', ':'])?;
+    Some(Ratio::new(numerator.parse().ok()?, denominator.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(more: &str) -> Result<Probe, MediaError> {
+        let report = format!(
+            r#"{{"format":{{"duration":"9.5","start_time":"1.0"}},"streams":[
+                {{"codec_type":"video","codec_name":"png","disposition":{{"attached_pic":1}}}},
+                {{"codec_type":"video","codec_name":"h264","width":720,"height":576,
+                  "avg_frame_rate":"25/1" {more}}},
+                {{"codec_type":"audio","codec_name":"aac","channels":6,
+                  "tags":{{"language":"und"}}}}]}}"#
+        );
+        parse(report.as_bytes())
+    }
+
+    #[test]
+    fn a_cover_is_no_picture_and_und_no_language() {
+        let probe = picture("").unwrap();
+        assert_eq!(probe.video.unwrap().codec, "h264");
+        assert_eq!(
+            probe.audio,
+            Some(AudioStream { codec: "aac".into(), channels: 6, language: None })
+        );
+    }
+
+    #[test]
+    fn the_size_is_the_one_that_is_seen() {
+        let size = |more: &str| {
+            let video = picture(more).unwrap().video.unwrap();
+            (video.width, video.height)
+        };
+        assert_eq!(size(""), (720, 576));
+        assert_eq!(size(r#","sample_aspect_ratio":"64:45""#), (1024, 576));
+        assert_eq!(size(r#","sample_aspect_ratio":"0:1""#), (720, 576));
+        assert_eq!(size(r#","side_data_list":[{"rotation":-90}]"#), (576, 720));
+        assert_eq!(size(r#","side_data_list":[{},{"rotation":180}]"#), (720, 576));
+    }
+
+    #[test]
+    fn left_out_frames_do_not_change_the_rate() {
+        let rate = |nominal: &str| {
+            let more = format!(r#","r_frame_rate":"{nominal}""#);
+            picture(&more).unwrap().video.unwrap().frame_rate
+        };
+        assert_eq!(rate("30/1"), Ratio::new(30, 1));
+        assert_eq!(rate("50/1"), Ratio::new(25, 1));
+        assert_eq!(rate("90000/1"), Ratio::new(25, 1));
+        assert_eq!(rate("0/0"), Ratio::new(25, 1));
+    }
+
+    #[test]
+    fn the_picture_says_how_long_the_film_is() {
+        let length = |more: &str| picture(more).unwrap().duration_seconds;
+        assert_eq!(length(""), 9.5);
+        assert_eq!(length(r#","duration":"8.0""#), 8.0);
+        assert_eq!(length(r#","duration":"8.0","start_time":"1.5""#), 8.5);
+        assert_eq!(length(r#","tags":{"DURATION":"01:00:02.500000000"}"#), 3602.5);
+        assert_eq!(length(r#","duration":"N/A""#), 9.5);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        for more in [r#","codec_tag_string":"encv""#, r#","codec_name":"unknown""#] {
+            let report = format!(
+                r#"{{"streams":[{{"codec_type":"video","width":720,"height":576 {more}}}]}}"#
+            );
+            let result = parse(report.as_bytes());
+            assert!(matches!(result, Err(MediaError::Refused(_))), "{more}");
+        }
+        assert!(matches!(parse(b"{"), Err(MediaError::Failed(_))));
+        let empty = parse(b"{}").unwrap();
+        assert!(empty.video.is_none() && empty.audio.is_none());
+    }
+}

@@ -1,0 +1,394 @@
+//! Every port in memory, for unit tests of rules and for injecting faults. Ships in nothing.
+
+use app::plan_transcode::{PublishMessage, TaskMessage};
+use app::ports::{
+    Change, Chains, Clock, Encoded, Event, Events, Folder, GrantStore, MediaError, MediaStore,
+    NonceStore, PortError, Queue, Random, ReceivedPart, TaskStore, Transcoder, UploadStore,
+    VideoStore,
+};
+use domain::Seconds;
+use domain::account::Address;
+use domain::decision::{Fact, Verdict};
+use domain::grant::Grant;
+use domain::ladder::{Probe, Work};
+use domain::policy::{Condition, Policy};
+use domain::presentation::{EncodedTrack, Track};
+use domain::upload::Part;
+use domain::video::{Stage, Task, Video};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// All of it. Fields are open so that a test can arrange and look.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The time.
+    pub now: AtomicU64,
+    counter: AtomicU64,
+    /// Calls that fail, by the port method's name as in `queue.send`: how many of the next ones.
+    pub faults: Mutex<HashMap<&'static str, u32>>,
+    /// Used nonces.
+    pub nonces: Mutex<BTreeSet<String>>,
+    /// Videos by id.
+    pub videos: Mutex<BTreeMap<String, Video>>,
+    /// Tasks by video and name.
+    pub tasks: Mutex<BTreeMap<(String, String), Task>>,
+    /// Grants by key.
+    pub grants: Mutex<BTreeMap<String, Grant>>,
+    /// Parts that have arrived, by source key; gone once joined.
+    pub parts: Mutex<BTreeMap<String, Vec<ReceivedPart>>>,
+    /// Joined files' sizes, by key.
+    pub files: Mutex<BTreeMap<String, u64>>,
+    /// Media objects by key.
+    pub objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Task messages not yet taken.
+    pub task_messages: Mutex<VecDeque<TaskMessage>>,
+    /// Publish messages not yet taken.
+    pub publish_messages: Mutex<VecDeque<PublishMessage>>,
+    /// Events told.
+    pub events: Mutex<Vec<Event>>,
+    /// What wallets hold: (contract, holder) to verdict; what is not here is unknown.
+    pub holdings: Mutex<HashMap<(Address, Address), Verdict>>,
+    /// What a probe answers.
+    pub probe: Mutex<Option<Result<Probe, MediaError>>>,
+    /// What encodes answer, in turn; a small made-up track when empty.
+    pub encodes: Mutex<VecDeque<Result<EncodedTrack, MediaError>>>,
+    /// The track that encodes make when nothing else is arranged.
+    pub track: Mutex<Option<EncodedTrack>>,
+    /// Run once, the next time facts are asked for: a rival's step in the middle of a decision.
+    pub meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// Something that happens during a call.
+pub struct Meanwhile(pub Box<dyn FnOnce(&Memory) + Send>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Meanwhile")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Memory {
+    /// Makes the next `times` calls of `method` fail.
+    pub fn fail(&self, method: &'static str, times: u32) {
+        lock(&self.faults).insert(method, times);
+    }
+
+    fn step(&self, method: &'static str) -> Result<(), PortError> {
+        match lock(&self.faults).get_mut(method) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                Err(PortError::new("memory", method))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Clock for Memory {
+    fn now(&self) -> Seconds {
+        self.now.load(Ordering::SeqCst)
+    }
+}
+
+impl Random for Memory {
+    fn bytes<const N: usize>(&self) -> [u8; N] {
+        let count = self.counter.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        let mut bytes = [0; N];
+        for (byte, count) in bytes.iter_mut().zip(count.iter().cycle()) {
+            *byte = *count;
+        }
+        bytes
+    }
+}
+
+impl NonceStore for Memory {
+    async fn use_up(&self, nonce: &str, _: Seconds) -> Result<bool, PortError> {
+        self.step("nonce.use_up")?;
+        Ok(lock(&self.nonces).insert(nonce.to_owned()))
+    }
+}
+
+impl VideoStore for Memory {
+    async fn create(&self, video: &Video) -> Result<(), PortError> {
+        self.step("video.create")?;
+        lock(&self.videos).insert(video.id.clone(), video.clone());
+        Ok(())
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Video>, PortError> {
+        self.step("video.get")?;
+        Ok(lock(&self.videos).get(id).cloned())
+    }
+
+    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError> {
+        let videos = lock(&self.videos);
+        let mut own: Vec<_> = videos.values().filter(|video| video.owner == owner).collect();
+        own.sort_by_key(|video| std::cmp::Reverse(video.created_at));
+        Ok(own.into_iter().cloned().collect())
+    }
+
+    async fn advance(
+        &self,
+        id: &str,
+        from: &[Stage],
+        change: &Change,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        self.step("video.advance")?;
+        let mut videos = lock(&self.videos);
+        let Some(video) = videos.get_mut(id).filter(|video| from.contains(&video.stage)) else {
+            return Ok(false);
+        };
+        video.stage = change.stage();
+        video.updated_at = now;
+        match change {
+            Change::Transcoding { tasks, duration_seconds } => {
+                video.tasks_total = *tasks;
+                video.duration_seconds = Some(*duration_seconds);
+            }
+            Change::Failed { reason } => video.reason = Some(reason.clone()),
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    async fn set_policy(
+        &self,
+        id: &str,
+        revision: u64,
+        policy: Option<&Policy>,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let mut videos = lock(&self.videos);
+        let Some(video) = videos.get_mut(id).filter(|video| video.policy_revision == revision)
+        else {
+            return Ok(false);
+        };
+        video.policy = policy.cloned();
+        video.policy_revision += 1;
+        video.updated_at = now;
+        Ok(true)
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), PortError> {
+        lock(&self.videos).remove(id);
+        Ok(())
+    }
+}
+
+impl TaskStore for Memory {
+    async fn create(&self, task: &Task) -> Result<(), PortError> {
+        self.step("task.create")?;
+        let key = (task.video.clone(), task.task.clone());
+        lock(&self.tasks).entry(key).or_insert_with(|| task.clone());
+        Ok(())
+    }
+
+    async fn get(&self, video: &str, task: &str) -> Result<Option<Task>, PortError> {
+        Ok(lock(&self.tasks).get(&(video.to_owned(), task.to_owned())).cloned())
+    }
+
+    async fn list(&self, video: &str) -> Result<Vec<Task>, PortError> {
+        let tasks = lock(&self.tasks);
+        Ok(tasks.values().filter(|task| task.video == video).cloned().collect())
+    }
+
+    async fn finish(
+        &self,
+        video: &str,
+        task: &str,
+        output: &Track,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        self.step("task.finish")?;
+        let mut videos = lock(&self.videos);
+        let mut tasks = lock(&self.tasks);
+        let video = videos.get_mut(video).filter(|video| video.stage == Stage::Transcoding);
+        let Some(video) = video else { return Ok(false) };
+        let key = (video.id.clone(), task.to_owned());
+        match tasks.get_mut(&key).filter(|task| task.output.is_none()) {
+            Some(task) => {
+                task.output = Some(output.clone());
+                video.tasks_done += 1;
+                video.updated_at = now;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    async fn remove(&self, video: &str) -> Result<(), PortError> {
+        lock(&self.tasks).retain(|(owner, _), _| owner != video);
+        Ok(())
+    }
+}
+
+impl GrantStore for Memory {
+    async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
+        self.step("grant.create")?;
+        let videos = lock(&self.videos);
+        let holds = videos.get(&grant.video).is_some_and(|video| {
+            video.stage == Stage::Ready && video.policy_revision == grant.policy_revision
+        });
+        if holds {
+            lock(&self.grants).insert(grant.grant.clone(), grant.clone());
+        }
+        Ok(holds)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Grant>, PortError> {
+        Ok(lock(&self.grants).get(key).cloned())
+    }
+}
+
+impl UploadStore for Memory {
+    async fn start(&self, key: &str, _: &str) -> Result<String, PortError> {
+        lock(&self.parts).insert(key.to_owned(), Vec::new());
+        Ok(format!("upload of {key}"))
+    }
+
+    async fn part_url(
+        &self,
+        key: &str,
+        _: &str,
+        part: Part,
+        _: Seconds,
+    ) -> Result<String, PortError> {
+        Ok(format!("memory:{key}/{}", part.number))
+    }
+
+    async fn received(
+        &self,
+        key: &str,
+        _: &str,
+    ) -> Result<Option<Vec<ReceivedPart>>, PortError> {
+        Ok(lock(&self.parts).get(key).cloned())
+    }
+
+    async fn complete(
+        &self,
+        key: &str,
+        _: &str,
+        parts: &[ReceivedPart],
+    ) -> Result<(), PortError> {
+        self.step("upload.complete")?;
+        lock(&self.parts).remove(key);
+        let size = parts.iter().map(|received| received.part.size).sum();
+        lock(&self.files).insert(key.to_owned(), size);
+        Ok(())
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
+        Ok(lock(&self.files).get(key).copied())
+    }
+
+    async fn source_url(&self, key: &str, _: Seconds) -> Result<String, PortError> {
+        Ok(format!("memory:{key}"))
+    }
+
+    async fn remove(&self, key: &str, _: &str) -> Result<(), PortError> {
+        self.step("upload.remove")?;
+        lock(&self.parts).remove(key);
+        lock(&self.files).remove(key);
+        Ok(())
+    }
+}
+
+impl MediaStore for Memory {
+    async fn put(&self, key: &str, _: &str, body: Vec<u8>) -> Result<(), PortError> {
+        self.step("media.put")?;
+        lock(&self.objects).insert(key.to_owned(), body);
+        Ok(())
+    }
+
+    async fn put_file(&self, key: &str, _: &str, path: &Path) -> Result<(), PortError> {
+        self.step("media.put_file")?;
+        let body = path.display().to_string().into_bytes();
+        lock(&self.objects).insert(key.to_owned(), body);
+        Ok(())
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(lock(&self.objects).get(key).cloned())
+    }
+
+    async fn remove_folder(&self, folder: &str) -> Result<(), PortError> {
+        self.step("media.remove_folder")?;
+        let prefix = format!("{folder}/");
+        lock(&self.objects).retain(|key, _| !key.starts_with(&prefix));
+        Ok(())
+    }
+}
+
+impl Queue<TaskMessage> for Memory {
+    async fn send(&self, message: &TaskMessage) -> Result<(), PortError> {
+        self.step("tasks.send")?;
+        lock(&self.task_messages).push_back(message.clone());
+        Ok(())
+    }
+}
+
+impl Queue<PublishMessage> for Memory {
+    async fn send(&self, message: &PublishMessage) -> Result<(), PortError> {
+        self.step("publish.send")?;
+        lock(&self.publish_messages).push_back(message.clone());
+        Ok(())
+    }
+}
+
+impl Events for Memory {
+    async fn emit(&self, event: &Event) -> Result<(), PortError> {
+        self.step("events.emit")?;
+        lock(&self.events).push(event.clone());
+        Ok(())
+    }
+}
+
+impl Chains for Memory {
+    async fn facts(&self, holder: Address, conditions: &[&Condition]) -> Vec<Fact> {
+        let meanwhile = lock(&self.meanwhile).take();
+        if let Some(Meanwhile(step)) = meanwhile {
+            step(self);
+        }
+        let holdings = lock(&self.holdings);
+        conditions
+            .iter()
+            .map(|condition| {
+                let Condition::Erc721 { contract, .. } = condition;
+                match holdings.get(&(*contract, holder)) {
+                    Some(verdict) => Fact { verdict: *verdict, ..Fact::unknown("arranged") },
+                    None => Fact::unknown("the provider is down"),
+                }
+            })
+            .collect()
+    }
+}
+
+impl Transcoder for Memory {
+    async fn probe(&self, _: &str) -> Result<Probe, MediaError> {
+        let arranged = lock(&self.probe).clone();
+        arranged.unwrap_or_else(|| Err(MediaError::Failed("no probe was arranged".into())))
+    }
+
+    async fn encode(&self, _: &str, _: &Work) -> Result<Encoded, MediaError> {
+        let arranged = lock(&self.encodes).pop_front();
+        let track = match arranged {
+            Some(answer) => answer?,
+            None => lock(&self.track)
+                .clone()
+                .ok_or_else(|| MediaError::Failed("no track was arranged".into()))?,
+        };
+        Ok(Encoded {
+            track,
+            digest: "0123456789abcdef".into(),
+            files: vec![("init.mp4".into(), "init.mp4".into())],
+            folder: Folder(Box::new(())),
+        })
+    }
+}

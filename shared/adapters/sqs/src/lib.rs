@@ -1,0 +1,51 @@
+//! The workers' queues, in SQS.
+
+use app::ports::{PortError, Queue};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use serde::Serialize;
+
+/// One queue.
+#[derive(Debug, Clone)]
+pub struct Sqs {
+    client: Client,
+    url: String,
+}
+
+impl Sqs {
+    /// The queue at `url`.
+    pub fn new(config: &aws_config::SdkConfig, url: impl Into<String>) -> Self {
+        Self { client: Client::new(config), url: url.into() }
+    }
+
+    /// Keeps a message that is being worked on from others for `seconds` more.
+    ///
+    /// # Errors
+    /// When SQS can't be reached or the receipt is no longer the message's.
+    pub async fn extend(&self, receipt: &str, seconds: i32) -> Result<(), PortError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(seconds)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| PortError::new("sqs", DisplayErrorContext(error)))
+    }
+}
+
+impl<Message: Serialize> Queue<Message> for Sqs {
+    async fn send(&self, message: &Message) -> Result<(), PortError> {
+        let body =
+            serde_json::to_string(message).map_err(|error| PortError::new("sqs", error))?;
+        self.client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| PortError::new("sqs", DisplayErrorContext(error)))
+    }
+}

@@ -1,0 +1,44 @@
+//! The kernel: StreamGate's use cases, one file per verb, and the ports they need.
+//!
+//! A function parses its trigger, calls one use case and maps the answer. Everything outside is
+//! behind a trait of [`ports`]; which adapter stands behind it is the function's choice.
+
+pub mod complete_upload;
+pub mod create_video;
+pub mod delete_video;
+pub mod grant_playback;
+pub mod open_session;
+pub mod plan_transcode;
+pub mod plan_upload;
+pub mod ports;
+pub mod problem;
+pub mod publish_video;
+pub mod read_video;
+pub mod request_nonce;
+pub mod run_task;
+pub mod set_policy;
+pub mod sign_playlist;
+pub mod verify_policy;
+
+use domain::account::Address;
+use domain::video::Video;
+use ports::VideoStore;
+use problem::{Error, Problem};
+
+/// The stack's secret for sessions and nonces.
+#[derive(Clone, Copy)]
+pub struct SessionKey(pub [u8; 32]);
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SessionKey(..)")
+    }
+}
+
+/// The owner's video; to everybody else there is none.
+async fn owned(videos: &impl VideoStore, id: &str, owner: Address) -> Result<Video, Error> {
+    match videos.get(id).await? {
+        Some(video) if video.owner == owner => Ok(video),
+        _ => Err(Problem::NotFound.into()),
+    }
+}

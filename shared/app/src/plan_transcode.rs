@@ -1,0 +1,113 @@
+//! A file has arrived: look at it, and cut the work into tasks.
+
+use crate::ports::{
+    Change, Clock, Event, Events, MediaError, PortError, Queue, TaskStore, Transcoder, UploadStore,
+    VideoStore,
+};
+use domain::Seconds;
+use domain::ladder::{self, Limits};
+use domain::video::{Stage, Task, source_key};
+use serde::{Deserialize, Serialize};
+
+/// How long a worker may read the source; longer than any function lives.
+pub const SOURCE_LIFETIME: Seconds = 3600;
+
+/// A task's message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskMessage {
+    /// The video.
+    pub video: String,
+    /// The task's name.
+    pub task: String,
+}
+
+/// A message to whoever publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishMessage {
+    /// The video.
+    pub video: String,
+}
+
+/// Plans a video's transcode. Done twice or late, it only sends again what is not finished.
+///
+/// # Errors
+/// What is worth another try. An input that can't become a film fails the video instead.
+#[expect(clippy::too_many_arguments, reason = "each is one port")]
+pub async fn plan_transcode(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    tasks: &impl TaskStore,
+    uploads: &impl UploadStore,
+    transcoder: &impl Transcoder,
+    queue: &impl Queue<TaskMessage>,
+    events: &impl Events,
+    limits: &Limits,
+    id: &str,
+) -> Result<(), PortError> {
+    const BEFORE: [Stage; 2] = [Stage::Uploading, Stage::Uploaded];
+    let Some(video) = videos.get(id).await? else {
+        tracing::warn!(video = id, "a file of no video arrived");
+        return Ok(());
+    };
+    if BEFORE.contains(&video.stage) {
+        let source = uploads.source_url(&source_key(id), SOURCE_LIFETIME).await?;
+        let probe = match transcoder.probe(&source).await {
+            Ok(probe) => probe,
+            Err(MediaError::Refused(reason)) => {
+                return fail(clock, videos, events, id, &reason).await;
+            }
+            Err(MediaError::Failed(cause)) => return Err(PortError::new("transcoder", cause)),
+        };
+        let plan = match ladder::plan(&probe, limits) {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                return fail(clock, videos, events, id, &refusal.to_string()).await;
+            }
+        };
+        for work in &plan.works {
+            let task = Task {
+                video: id.to_owned(),
+                task: work.name().to_owned(),
+                work: work.clone(),
+                output: None,
+            };
+            tasks.create(&task).await?;
+        }
+        let change = Change::Transcoding {
+            tasks: u32::try_from(plan.works.len()).unwrap_or(u32::MAX),
+            duration_seconds: probe.duration_seconds,
+        };
+        videos.advance(id, &BEFORE, &change, clock.now()).await?;
+    } else if video.stage != Stage::Transcoding {
+        return Ok(());
+    }
+    for task in tasks.list(id).await? {
+        if task.output.is_none() {
+            queue.send(&TaskMessage { video: task.video, task: task.task }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The video can't become ready; says so once.
+///
+/// # Errors
+/// When the store or the bus can't be written.
+pub async fn fail(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    events: &impl Events,
+    id: &str,
+    reason: &str,
+) -> Result<(), PortError> {
+    const LIVE: [Stage; 3] = [Stage::Uploading, Stage::Uploaded, Stage::Transcoding];
+    let change = Change::Failed { reason: reason.to_owned() };
+    if videos.advance(id, &LIVE, &change, clock.now()).await? {
+        tracing::warn!(video = id, reason, "the video failed");
+        let event = Event::VideoFailed { video: id.to_owned(), reason: reason.to_owned() };
+        events.emit(&event).await?;
+    }
+    Ok(())
+}

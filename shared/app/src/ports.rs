@@ -1,0 +1,297 @@
+//! What the use cases need from outside: one small trait per capability.
+//!
+//! Every method fails with [`PortError`] when the outside can't be reached or makes no sense;
+//! what is simply absent, or lost a race, is part of the answer.
+#![expect(async_fn_in_trait, reason = "callers are generic over concrete adapters")]
+
+use domain::Seconds;
+use domain::account::Address;
+use domain::decision::Fact;
+use domain::grant::Grant;
+use domain::ladder::{Probe, Work};
+use domain::policy::{Condition, Policy};
+use domain::presentation::{EncodedTrack, Track};
+use domain::upload::Part;
+use domain::video::{Stage, Task, Video};
+use std::path::{Path, PathBuf};
+
+/// The outside failed. The text is for the log, and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{system}: {cause}")]
+pub struct PortError {
+    /// Which outside system.
+    pub system: &'static str,
+    /// What it said.
+    pub cause: String,
+}
+
+impl PortError {
+    /// A failure of `system`.
+    pub fn new(system: &'static str, cause: impl ToString) -> Self {
+        Self { system, cause: cause.to_string() }
+    }
+}
+
+/// What time it is.
+pub trait Clock {
+    /// Unix seconds.
+    fn now(&self) -> Seconds;
+}
+
+/// Where unguessable bytes come from.
+pub trait Random {
+    /// `N` of them.
+    fn bytes<const N: usize>(&self) -> [u8; N];
+}
+
+/// The system's clock and random source.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct System;
+
+impl Clock for System {
+    fn now(&self) -> Seconds {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+}
+
+impl Random for System {
+    fn bytes<const N: usize>(&self) -> [u8; N] {
+        use p256::elliptic_curve::rand_core::{OsRng, RngCore};
+        let mut bytes = [0; N];
+        OsRng.fill_bytes(&mut bytes);
+        bytes
+    }
+}
+
+/// Remembers used nonces.
+pub trait NonceStore {
+    /// Uses a nonce up; true for exactly one caller.
+    async fn use_up(&self, nonce: &str, expires_at: Seconds) -> Result<bool, PortError>;
+}
+
+/// The videos.
+pub trait VideoStore {
+    /// Writes a new one.
+    async fn create(&self, video: &Video) -> Result<(), PortError>;
+    /// Reads one, as of now (strongly consistent).
+    async fn get(&self, id: &str) -> Result<Option<Video>, PortError>;
+    /// An owner's, newest first, at most 100.
+    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError>;
+    /// Moves a video on if it is still in one of the stages `from`; false if it is not.
+    async fn advance(
+        &self,
+        id: &str,
+        from: &[Stage],
+        change: &Change,
+        now: Seconds,
+    ) -> Result<bool, PortError>;
+    /// Sets the policy and raises its revision, if nobody else did since `revision`.
+    async fn set_policy(
+        &self,
+        id: &str,
+        revision: u64,
+        policy: Option<&Policy>,
+        now: Seconds,
+    ) -> Result<bool, PortError>;
+    /// Forgets one.
+    async fn remove(&self, id: &str) -> Result<(), PortError>;
+}
+
+/// A move from one stage to another, with what comes with it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// The file is whole.
+    Uploaded,
+    /// Tasks are planned.
+    Transcoding {
+        /// How many.
+        tasks: u32,
+        /// How long the film is.
+        duration_seconds: f64,
+    },
+    /// It can be watched.
+    Ready,
+    /// It can't become ready.
+    Failed {
+        /// Why, for the creator.
+        reason: String,
+    },
+    /// Its objects are being removed.
+    Deleting,
+}
+
+impl Change {
+    /// The stage it leads to.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Uploaded => Stage::Uploaded,
+            Self::Transcoding { .. } => Stage::Transcoding,
+            Self::Ready => Stage::Ready,
+            Self::Failed { .. } => Stage::Failed,
+            Self::Deleting => Stage::Deleting,
+        }
+    }
+}
+
+/// The tasks of a transcode.
+pub trait TaskStore {
+    /// Writes a task unless it is there already.
+    async fn create(&self, task: &Task) -> Result<(), PortError>;
+    /// Reads one.
+    async fn get(&self, video: &str, task: &str) -> Result<Option<Task>, PortError>;
+    /// All of a video's, by name.
+    async fn list(&self, video: &str) -> Result<Vec<Task>, PortError>;
+    /// Records a task's output and counts it on the video, both or neither; false if it was
+    /// recorded before or the video is no longer transcoding.
+    async fn finish(
+        &self,
+        video: &str,
+        task: &str,
+        output: &Track,
+        now: Seconds,
+    ) -> Result<bool, PortError>;
+    /// Forgets all of a video's.
+    async fn remove(&self, video: &str) -> Result<(), PortError>;
+}
+
+/// The grants.
+pub trait GrantStore {
+    /// Writes a grant if its video is ready and its policy is still at the grant's revision.
+    async fn create(&self, grant: &Grant) -> Result<bool, PortError>;
+    /// Reads one; it may be over.
+    async fn get(&self, key: &str) -> Result<Option<Grant>, PortError>;
+}
+
+/// Where source files arrive (S3 multipart).
+pub trait UploadStore {
+    /// Starts an upload; answers with its id.
+    async fn start(&self, key: &str, content_type: &str) -> Result<String, PortError>;
+    /// An address to which exactly this part may be PUT for `lifetime` seconds.
+    async fn part_url(
+        &self,
+        key: &str,
+        upload: &str,
+        part: Part,
+        lifetime: Seconds,
+    ) -> Result<String, PortError>;
+    /// The parts that have arrived; `None` when the upload is over or unknown.
+    async fn received(
+        &self,
+        key: &str,
+        upload: &str,
+    ) -> Result<Option<Vec<ReceivedPart>>, PortError>;
+    /// Joins the parts.
+    async fn complete(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[ReceivedPart],
+    ) -> Result<(), PortError>;
+    /// The size of the joined file, if it is there.
+    async fn size(&self, key: &str) -> Result<Option<u64>, PortError>;
+    /// An address from which the file can be read for `lifetime` seconds. A secret: not for logs.
+    async fn source_url(&self, key: &str, lifetime: Seconds) -> Result<String, PortError>;
+    /// Ends an unfinished upload and removes the file, whichever there is.
+    async fn remove(&self, key: &str, upload: &str) -> Result<(), PortError>;
+}
+
+/// A part that S3 has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedPart {
+    /// Its number and size.
+    pub part: Part,
+    /// S3's tag for it.
+    pub etag: String,
+}
+
+/// Where segments and playlists lie (S3, read by CloudFront).
+pub trait MediaStore {
+    /// Writes an object.
+    async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), PortError>;
+    /// Writes a file as an object.
+    async fn put_file(&self, key: &str, content_type: &str, path: &Path)
+    -> Result<(), PortError>;
+    /// Reads an object.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError>;
+    /// Removes every object under a folder.
+    async fn remove_folder(&self, folder: &str) -> Result<(), PortError>;
+}
+
+/// Sends a message to the next worker.
+pub trait Queue<Message> {
+    /// At least once, in no order.
+    async fn send(&self, message: &Message) -> Result<(), PortError>;
+}
+
+/// Tells the world what happened (EventBridge).
+pub trait Events {
+    /// Tells it, at least once.
+    async fn emit(&self, event: &Event) -> Result<(), PortError>;
+}
+
+/// What the world is told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// A video can be watched.
+    VideoReady {
+        /// Its id.
+        video: String,
+    },
+    /// A video failed.
+    VideoFailed {
+        /// Its id.
+        video: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Reads facts off chains.
+pub trait Chains {
+    /// One fact per condition, in order; never fails: what can't be read is unknown.
+    async fn facts(&self, holder: Address, conditions: &[&Condition]) -> Vec<Fact>;
+}
+
+/// Why media work failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    /// The input's fault: trying again won't help. The reason is for the creator.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Worth another try.
+    #[error("failed: {0}")]
+    Failed(String),
+}
+
+/// Looks at films and encodes them.
+pub trait Transcoder {
+    /// What is in the file behind `source_url`.
+    async fn probe(&self, source_url: &str) -> Result<Probe, MediaError>;
+    /// Encodes one task's part; segments appear in the answer's folder until it is dropped.
+    async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, MediaError>;
+}
+
+/// The files that a task made.
+#[derive(Debug)]
+pub struct Encoded {
+    /// What they hold.
+    pub track: EncodedTrack,
+    /// A name made of their content.
+    pub digest: String,
+    /// Name and place of each, in order.
+    pub files: Vec<(String, PathBuf)>,
+    /// Keeps the folder until the files are stored.
+    pub folder: Folder,
+}
+
+/// Something that removes a folder when it is dropped.
+pub struct Folder(pub Box<dyn std::any::Any + Send + Sync>);
+
+impl std::fmt::Debug for Folder {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Folder")
+    }
+}

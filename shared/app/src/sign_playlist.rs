@@ -1,0 +1,90 @@
+//! `GET /v1/videos/{id}/playlists/{name}?grant=..`: a playlist whose every address opens.
+
+use crate::ports::{Clock, GrantStore, MediaStore, PortError};
+use crate::problem::{Error, Problem};
+use domain::presentation::{
+    Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
+};
+use domain::video::{is_id, media_folder};
+use domain::{cloudfront, dash, grant, hls};
+use p256::ecdsa::SigningKey;
+
+/// HLS, RFC 8216.
+pub const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
+/// DASH, ISO/IEC 23009-1.
+pub const DASH_TYPE: &str = "application/dash+xml";
+
+/// Signs for the edge.
+pub struct Signer {
+    /// As in `https://d1.cloudfront.net`.
+    pub origin: String,
+    /// P-256.
+    pub key: SigningKey,
+    /// CloudFront's id of its public half.
+    pub key_pair_id: String,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Signer({}, {})", self.origin, self.key_pair_id)
+    }
+}
+
+/// A playlist.
+#[derive(Debug)]
+pub struct Playlist {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// Renders a playlist for a live grant, with one signature for the whole video in every address.
+///
+/// # Errors
+/// [`Problem::GrantInvalid`] for a token that is unknown, over or another video's; not found for a
+/// name that the video does not have.
+pub async fn sign_playlist(
+    clock: &impl Clock,
+    grants: &impl GrantStore,
+    media: &impl MediaStore,
+    signer: &Signer,
+    id: &str,
+    name: &str,
+    token: &str,
+) -> Result<Playlist, Error> {
+    let key = grant::key(token).ok_or(Problem::GrantInvalid)?;
+    let grant = match grants.get(&key).await? {
+        Some(grant) if grant.video == id && is_id(id) && clock.now() < grant.expires_at => grant,
+        _ => return Err(Problem::GrantInvalid.into()),
+    };
+    let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;
+    let presentation: Presentation =
+        serde_json::from_slice(&stored.ok_or(Problem::NotFound)?)
+            .map_err(|error| PortError::new("presentation", error))?;
+    let resource = cloudfront::video_resource(&signer.origin, id);
+    let query =
+        cloudfront::signed_query(&signer.key, &signer.key_pair_id, &resource, grant.expires_at);
+    render(&presentation, name, &Links::signed(id, token, &query))
+}
+
+/// The playlist `name` of a presentation.
+pub(crate) fn render(
+    presentation: &Presentation,
+    name: &str,
+    links: &Links,
+) -> Result<Playlist, Error> {
+    let hls = |text| Playlist { content_type: HLS_TYPE, text };
+    let playlist = match name {
+        MULTIVARIANT_FILE => Some(hls(hls::multivariant(presentation, links))),
+        MANIFEST_FILE => Some(Playlist {
+            content_type: DASH_TYPE,
+            text: dash::manifest(presentation, links),
+        }),
+        _ => name
+            .strip_suffix(".m3u8")
+            .and_then(|track| hls::media(presentation, track, links))
+            .map(hls),
+    };
+    playlist.ok_or_else(|| Problem::NotFound.into())
+}

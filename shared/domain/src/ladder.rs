@@ -1,0 +1,484 @@
+//! From what the probe saw to the renditions and the units of work.
+
+use serde::{Deserialize, Serialize};
+
+/// The length every segment is kept close to.
+const SEGMENT_SECONDS: f64 = 4.0;
+/// The rungs, by the short side of the picture.
+const RUNGS: [u32; 3] = [360, 720, 1080];
+/// Below this side an encoder has nothing to work with; it is no film.
+const SMALLEST_SIDE: u32 = 16;
+/// H.264 decoders in players stop near this length of a side.
+const LONGEST_SIDE: u32 = 4096;
+/// The rates players expect. A source at any other rate is brought to the nearest one.
+const STANDARD_RATES: [Ratio; 14] = [
+    Ratio::new(10, 1),
+    Ratio::new(12, 1),
+    Ratio::new(25, 2),
+    Ratio::new(15, 1),
+    Ratio::new(20, 1),
+    Ratio::new(24_000, 1001),
+    Ratio::new(24, 1),
+    Ratio::new(25, 1),
+    Ratio::new(30_000, 1001),
+    Ratio::new(30, 1),
+    Ratio::new(48, 1),
+    Ratio::new(50, 1),
+    Ratio::new(60_000, 1001),
+    Ratio::new(60, 1),
+];
+/// Taken when the source does not tell its rate.
+const USUAL_RATE: Ratio = Ratio::new(30, 1);
+
+/// An exact fraction: 30000/1001 has no finite decimal form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// The upper number.
+    pub numerator: u32,
+    /// The lower number; zero means "not known".
+    pub denominator: u32,
+}
+
+impl Ratio {
+    /// A ratio as written, not reduced.
+    pub const fn new(numerator: u32, denominator: u32) -> Self {
+        Self { numerator, denominator }
+    }
+
+    /// The value, zero when it is not known.
+    pub fn value(self) -> f64 {
+        if self.denominator == 0 {
+            return 0.0;
+        }
+        f64::from(self.numerator) / f64::from(self.denominator)
+    }
+}
+
+/// What the probe saw in the source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// How long the picture lasts; zero when the file does not say.
+    pub duration_seconds: f64,
+    /// The first stream with moving pictures; a cover image is not one.
+    pub video: Option<VideoStream>,
+    /// The first sound stream.
+    pub audio: Option<AudioStream>,
+}
+
+/// The picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VideoStream {
+    /// As shown: after rotation and with square pixels.
+    pub width: u32,
+    /// As shown: after rotation and with square pixels.
+    pub height: u32,
+    /// The rate at which it moves; 0/0 when the file does not tell.
+    pub frame_rate: Ratio,
+    /// The name the probe gives the codec.
+    pub codec: String,
+}
+
+/// The sound.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioStream {
+    /// The name the probe gives the codec.
+    pub codec: String,
+    /// How many channels the source has.
+    pub channels: u32,
+    /// As the source says it, absent when undetermined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// What a stack accepts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The longest film.
+    pub max_duration_seconds: u64,
+    /// The largest picture, width times height.
+    pub max_pixels: u64,
+}
+
+/// One size of the film.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// `720p`: the short side, so that a portrait film gets the names people expect.
+    pub name: String,
+    /// Even.
+    pub width: u32,
+    /// Even.
+    pub height: u32,
+    /// The ceiling of the encoder; quiet pictures use less.
+    pub max_kbps: u32,
+}
+
+/// The cut that all tracks of a film share: whole frames, so that boundaries agree to the tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grid {
+    /// The constant output rate.
+    pub frame_rate: Ratio,
+    /// Frames in every segment but the last.
+    pub segment_frames: u32,
+    /// Frames in the whole film.
+    pub frames: u64,
+}
+
+impl Grid {
+    /// The exact length of a full segment.
+    pub fn segment_seconds(&self) -> f64 {
+        f64::from(self.segment_frames) / self.frame_rate.value()
+    }
+
+    /// The exact length of the film.
+    pub fn duration_seconds(&self) -> f64 {
+        self.frames as f64 / self.frame_rate.value()
+    }
+
+    /// How many segments a video track has.
+    pub fn segments(&self) -> u64 {
+        self.frames.div_ceil(u64::from(self.segment_frames.max(1)))
+    }
+}
+
+/// The description of one task, as it is stored and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Encode one rendition of the picture.
+    Video {
+        /// What to make.
+        rendition: Rendition,
+        /// Where to cut.
+        grid: Grid,
+    },
+    /// Encode the sound, whole.
+    Audio {
+        /// Which of the source's sound streams, from 0.
+        stream: u32,
+        /// Passed on to the playlists.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+        /// Where to cut; the sound is cut or filled with silence to the length of the picture.
+        grid: Grid,
+    },
+}
+
+impl Work {
+    /// The name of the track it makes, unique in a plan: `720p`, `audio`.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Video { rendition, .. } => &rendition.name,
+            Self::Audio { .. } => "audio",
+        }
+    }
+
+    /// The shared cut.
+    pub fn grid(&self) -> &Grid {
+        match self {
+            Self::Video { grid, .. } | Self::Audio { grid, .. } => grid,
+        }
+    }
+}
+
+/// What is to be done for a film.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TranscodePlan {
+    /// The exact length of a full segment.
+    pub segment_seconds: f64,
+    /// The exact length of what will be published.
+    pub duration_seconds: f64,
+    /// From the smallest to the largest.
+    pub renditions: Vec<Rendition>,
+    /// One task each.
+    pub works: Vec<Work>,
+}
+
+/// Why a source is not transcoded, in words for the creator.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// A sound file, or a picture with sound.
+    #[error("The file has no video in it.")]
+    NoVideo,
+    /// Zero, or not said.
+    #[error("The file does not say how long the film is. Export it again and upload that.")]
+    UnknownDuration,
+    /// Longer than configured.
+    #[error("The film lasts {seconds} seconds; at most {limit} are accepted.")]
+    TooLong {
+        /// What it has.
+        seconds: u64,
+        /// What is accepted.
+        limit: u64,
+    },
+    /// A picture that would exhaust the memory of the encoder.
+    #[error("The picture is {width} by {height}; at most {limit} pixels are accepted.")]
+    TooManyPixels {
+        /// As shown.
+        width: u32,
+        /// As shown.
+        height: u32,
+        /// What is accepted.
+        limit: u64,
+    },
+    /// No film.
+    #[error("The picture is {width} by {height}; each side must have at least 16 pixels.")]
+    TooSmall {
+        /// As shown.
+        width: u32,
+        /// As shown.
+        height: u32,
+    },
+}
+
+/// Decides what to make of a source.
+pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
+    let video = probe.video.as_ref().ok_or(Refusal::NoVideo)?;
+    let duration = probe.duration_seconds;
+    if !duration.is_finite() || duration <= 0.0 {
+        return Err(Refusal::UnknownDuration);
+    }
+    if duration > limits.max_duration_seconds as f64 {
+        // Rounded up, so that the sentence never says "60 seconds; at most 60".
+        let seconds = duration.ceil() as u64;
+        return Err(Refusal::TooLong { seconds, limit: limits.max_duration_seconds });
+    }
+    let (width, height) = (video.width, video.height);
+    if u64::from(width) * u64::from(height) > limits.max_pixels {
+        return Err(Refusal::TooManyPixels { width, height, limit: limits.max_pixels });
+    }
+    if width.min(height) < SMALLEST_SIDE {
+        return Err(Refusal::TooSmall { width, height });
+    }
+
+    let frame_rate = output_rate(video.frame_rate);
+    let grid = Grid {
+        frame_rate,
+        segment_frames: (SEGMENT_SECONDS * frame_rate.value()).round() as u32,
+        frames: ((duration * frame_rate.value()).round() as u64).max(1),
+    };
+    let renditions = renditions(width, height, frame_rate);
+    let mut works: Vec<Work> = renditions
+        .iter()
+        .map(|rendition| Work::Video { rendition: rendition.clone(), grid })
+        .collect();
+    if let Some(audio) = &probe.audio {
+        works.push(Work::Audio { stream: 0, language: audio.language.clone(), grid });
+    }
+    Ok(TranscodePlan {
+        segment_seconds: grid.segment_seconds(),
+        duration_seconds: grid.duration_seconds(),
+        renditions,
+        works,
+    })
+}
+
+/// The nearest standard rate. Above 60 it is halved first: 120 becomes 60 and 100 becomes 50, by
+/// leaving out every second frame evenly.
+fn output_rate(source: Ratio) -> Ratio {
+    let mut rate = source.value();
+    if !rate.is_finite() || rate <= 0.0 {
+        return USUAL_RATE;
+    }
+    while rate > 60.5 {
+        rate /= 2.0;
+    }
+    let mut nearest = USUAL_RATE;
+    for standard in STANDARD_RATES {
+        if (standard.value() - rate).abs() < (nearest.value() - rate).abs() {
+            nearest = standard;
+        }
+    }
+    nearest
+}
+
+/// All rungs the source reaches, and its own size where that is a quarter above the last of them
+/// (540p, 900p) or below the first.
+fn renditions(width: u32, height: u32, frame_rate: Ratio) -> Vec<Rendition> {
+    let short = width.min(height);
+    let mut sides: Vec<u32> = RUNGS.into_iter().filter(|rung| *rung <= short).collect();
+    let own_size_pays = match sides.last() {
+        None => true,
+        Some(last) => short < RUNGS[RUNGS.len() - 1] && short * 4 >= last * 5,
+    };
+    if own_size_pays {
+        sides.push(short);
+    }
+    sides.into_iter().map(|side| rendition(width, height, side, frame_rate)).collect()
+}
+
+fn rendition(width: u32, height: u32, side: u32, frame_rate: Ratio) -> Rendition {
+    let (short, long) = (f64::from(width.min(height)), f64::from(width.max(height)));
+    let scale = (f64::from(side) / short).min(f64::from(LONGEST_SIDE) / long).min(1.0);
+    let (width, height) =
+        (even(f64::from(width) * scale, width), even(f64::from(height) * scale, height));
+    Rendition {
+        name: format!("{}p", side - side % 2),
+        width,
+        height,
+        max_kbps: ceiling_kbps(width, height, frame_rate),
+    }
+}
+
+/// To the nearest even number that is not above the source: 4:2:0 has half as many colour samples.
+fn even(length: f64, source: u32) -> u32 {
+    let nearest = (length / 2.0).round() as u32 * 2;
+    nearest.min(source - source % 2).max(2)
+}
+
+/// 900 kbit/s for 640x360 at up to 30 frames. Bits grow slower than pixels do (power 0.75), and
+/// twice the frames need less than half as much again.
+fn ceiling_kbps(width: u32, height: u32, frame_rate: Ratio) -> u32 {
+    let pixels = f64::from(width) * f64::from(height) / (640.0 * 360.0);
+    let fast = if frame_rate.value() > 30.5 { 1.4 } else { 1.0 };
+    let kbps = 900.0 * pixels.powf(0.75) * fast;
+    ((kbps / 10.0).round() as u32 * 10).max(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { max_duration_seconds: 7200, max_pixels: 8192 * 4320 };
+
+    fn probe(width: u32, height: u32) -> Probe {
+        Probe {
+            duration_seconds: 9.0,
+            video: Some(VideoStream {
+                width,
+                height,
+                frame_rate: Ratio::new(25, 1),
+                codec: "h264".into(),
+            }),
+            audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
+        }
+    }
+
+    fn sizes(width: u32, height: u32) -> Vec<(String, u32, u32)> {
+        let plan = plan(&probe(width, height), &LIMITS).unwrap();
+        plan.renditions.into_iter().map(|r| (r.name, r.width, r.height)).collect()
+    }
+
+    fn size(name: &str, width: u32, height: u32) -> (String, u32, u32) {
+        (name.into(), width, height)
+    }
+
+    #[test]
+    fn a_film_gets_the_rungs_it_reaches() {
+        let (low, middle) = (size("360p", 640, 360), size("720p", 1280, 720));
+        assert_eq!(sizes(1280, 720), [low.clone(), middle.clone()]);
+        let full = [low.clone(), middle, size("1080p", 1920, 1080)];
+        assert_eq!(sizes(1920, 1080), full);
+        assert_eq!(sizes(3840, 2160), full);
+        assert_eq!(sizes(640, 360), [low]);
+    }
+
+    #[test]
+    fn own_size_is_kept_where_it_pays() {
+        assert_eq!(sizes(960, 540), [size("360p", 640, 360), size("540p", 960, 540)]);
+        assert_eq!(sizes(652, 368), [size("360p", 638, 360)]);
+        assert_eq!(sizes(320, 240), [size("240p", 320, 240)]);
+    }
+
+    #[test]
+    fn portrait_and_odd_sizes_are_handled() {
+        assert_eq!(sizes(720, 1280), [size("360p", 360, 640), size("720p", 720, 1280)]);
+        assert_eq!(sizes(321, 241), [size("240p", 320, 240)]);
+        assert_eq!(sizes(1279, 719), [size("360p", 640, 360), size("718p", 1278, 718)]);
+        assert_eq!(sizes(20_000, 400), [size("360p", 4096, 82)]);
+    }
+
+    #[test]
+    fn rates_become_standard() {
+        for (source, expected) in [
+            (Ratio::new(24_000, 1001), Ratio::new(24_000, 1001)),
+            (Ratio::new(24, 1), Ratio::new(24, 1)),
+            (Ratio::new(30_000, 1001), Ratio::new(30_000, 1001)),
+            (Ratio::new(2987, 100), Ratio::new(30_000, 1001)),
+            (Ratio::new(60_000, 1001), Ratio::new(60_000, 1001)),
+            (Ratio::new(120, 1), Ratio::new(60, 1)),
+            (Ratio::new(100, 1), Ratio::new(50, 1)),
+            (Ratio::new(90_000, 1), Ratio::new(48, 1)),
+            (Ratio::new(1, 1), Ratio::new(10, 1)),
+            (Ratio::new(0, 0), USUAL_RATE),
+        ] {
+            assert_eq!(output_rate(source), expected, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn segments_hold_whole_frames() {
+        let mut source = probe(640, 360);
+        source.video.as_mut().unwrap().frame_rate = Ratio::new(30_000, 1001);
+        let plan = plan(&source, &LIMITS).unwrap();
+        let grid = plan.works[0].grid();
+        assert_eq!((grid.segment_frames, grid.frames, grid.segments()), (120, 270, 3));
+        assert!((plan.segment_seconds - 4.004).abs() < 1e-9);
+        assert!((plan.duration_seconds - 9.009).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_task_per_rendition_and_one_for_the_sound() {
+        let names = |probe: &Probe| -> Vec<String> {
+            plan(probe, &LIMITS).unwrap().works.iter().map(|work| work.name().into()).collect()
+        };
+        let mut source = probe(1280, 720);
+        assert_eq!(names(&source), ["360p", "720p", "audio"]);
+        source.audio = None;
+        assert_eq!(names(&source), ["360p", "720p"]);
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let mut silent = probe(640, 360);
+        silent.video = None;
+        assert_eq!(plan(&silent, &LIMITS), Err(Refusal::NoVideo));
+        for duration in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let mut source = probe(640, 360);
+            source.duration_seconds = duration;
+            assert_eq!(plan(&source, &LIMITS), Err(Refusal::UnknownDuration));
+        }
+        let mut long = probe(640, 360);
+        long.duration_seconds = 7200.2;
+        let refusal = plan(&long, &LIMITS).unwrap_err();
+        assert_eq!(refusal.to_string(), "The film lasts 7201 seconds; at most 7200 are accepted.");
+        assert!(matches!(
+            plan(&probe(u32::MAX, u32::MAX), &LIMITS),
+            Err(Refusal::TooManyPixels { .. })
+        ));
+        assert!(matches!(plan(&probe(640, 15), &LIMITS), Err(Refusal::TooSmall { .. })));
+        assert!(matches!(plan(&probe(0, 0), &LIMITS), Err(Refusal::TooSmall { .. })));
+    }
+
+    #[test]
+    fn work_is_stored_as_written() {
+        let plan = plan(&probe(640, 360), &LIMITS).unwrap();
+        let text = serde_json::to_string(&plan.works).unwrap();
+        assert!(text.starts_with(r#"[{"kind":"video","rendition":{"name":"360p""#), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<Work>>(&text).unwrap(), plan.works);
+    }
+
+    proptest! {
+        #[test]
+        fn no_rendition_is_upscaled_or_odd(
+            width in 16u32..9000, height in 16u32..4000,
+            numerator in 1u32..200_000, denominator in 1u32..2000, duration in 0.01f64..7200.0,
+        ) {
+            let mut source = probe(width, height);
+            source.duration_seconds = duration;
+            source.video.as_mut().unwrap().frame_rate = Ratio::new(numerator, denominator);
+            let plan = plan(&source, &LIMITS).unwrap();
+            prop_assert!(!plan.renditions.is_empty());
+            let mut names = std::collections::BTreeSet::new();
+            for rendition in &plan.renditions {
+                prop_assert!(rendition.width <= width && rendition.height <= height);
+                prop_assert!(rendition.width % 2 == 0 && rendition.height % 2 == 0);
+                prop_assert!(rendition.width >= 2 && rendition.height >= 2);
+                prop_assert!(names.insert(rendition.name.clone()), "a name twice");
+            }
+            let grid = plan.works[0].grid();
+            prop_assert!((3.9..=4.1).contains(&grid.segment_seconds()));
+            prop_assert!(plan.works.iter().all(|work| work.grid() == grid));
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! StreamGate's types and rules: policy, sign-in, grant, video, ladder, playlists.
+//!
+//! Pure: nothing here waits, reads a clock, a file or a network. Times are given as Unix seconds.
+
+pub mod account;
+pub mod cloudfront;
+pub mod dash;
+pub mod decision;
+pub mod grant;
+pub mod hls;
+pub mod ladder;
+pub mod nonce;
+pub mod policy;
+pub mod presentation;
+pub mod session;
+pub mod sign_in;
+pub mod upload;
+pub mod video;
+
+/// Seconds since the Unix epoch.
+pub type Seconds = u64;
+
+/// Seconds as RFC 3339 in UTC, as every API answer writes times.
+pub fn rfc3339(at: Seconds) -> String {
+    let moment = i64::try_from(at)
+        .ok()
+        .and_then(|seconds| time::OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    moment
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_else(|_| String::from("1970-01-01T00:00:00Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(super::rfc3339(1_700_000_000), "2023-11-14T22:13:20Z");
+    }
+}

@@ -1,0 +1,425 @@
+//! What was encoded, as the playlist writers need it, and how its addresses are made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ladder::Ratio;
+
+/// The file with codec settings that goes before the first segment.
+pub const INIT_FILE: &str = "init.mp4";
+/// The stored form of a `Presentation`.
+pub const PRESENTATION_FILE: &str = "presentation.json";
+/// The name of the HLS multivariant playlist.
+pub const MULTIVARIANT_FILE: &str = "master.m3u8";
+/// The name of the DASH manifest.
+pub const MANIFEST_FILE: &str = "manifest.mpd";
+
+/// The file of a segment; the first is number 1: `00001.m4s`.
+pub fn segment_file(number: u64) -> String {
+    format!("{number:05}.m4s")
+}
+
+/// One segment as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedSegment {
+    /// In the track's timescale.
+    pub duration_ticks: u64,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+/// What a track carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum TrackKind {
+    /// Moving pictures.
+    Video {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+        /// Constant.
+        frame_rate: Ratio,
+    },
+    /// Sound.
+    Audio {
+        /// How many channels.
+        channels: u32,
+        /// In Hz.
+        sample_rate: u32,
+        /// As the source says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+}
+
+/// What an encoder hands back: measured from its output, not from its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodedTrack {
+    /// RFC 6381, from the init segment: `avc1.64001f`.
+    pub codecs: String,
+    /// Ticks in a second.
+    pub timescale: u32,
+    /// Picture or sound.
+    pub kind: TrackKind,
+    /// In order; the first starts at 0 and none leaves a gap.
+    pub segments: Vec<EncodedSegment>,
+}
+
+impl EncodedTrack {
+    /// The exact length in ticks.
+    pub fn duration_ticks(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.duration_ticks).sum()
+    }
+
+    /// The length in seconds.
+    pub fn duration_seconds(&self) -> f64 {
+        self.duration_ticks() as f64 / f64::from(self.timescale.max(1))
+    }
+
+    /// HLS target duration: no segment is longer once rounded to whole seconds.
+    pub fn target_seconds(&self) -> u64 {
+        let timescale = u64::from(self.timescale.max(1));
+        let longest = self.segments.iter().map(|segment| segment.duration_ticks).max();
+        ((longest.unwrap_or(0) + timescale / 2) / timescale).max(1)
+    }
+
+    /// Bits per second over the whole track.
+    pub fn average_bandwidth(&self) -> u64 {
+        let bytes = self.segments.iter().map(|segment| segment.bytes).sum();
+        self.bits_per_second(bytes, self.duration_ticks())
+    }
+
+    /// RFC 8216 4.1: the largest rate of any run of segments that lasts 0.5 to 1.5 target durations.
+    pub fn peak_bandwidth(&self) -> u64 {
+        let target = self.target_seconds() * u64::from(self.timescale.max(1));
+        let mut peak = self.average_bandwidth();
+        for first in 0..self.segments.len() {
+            let (mut ticks, mut bytes) = (0, 0);
+            for segment in &self.segments[first..] {
+                ticks += segment.duration_ticks;
+                bytes += segment.bytes;
+                if ticks * 2 > target * 3 {
+                    break;
+                }
+                if ticks * 2 >= target {
+                    peak = peak.max(self.bits_per_second(bytes, ticks));
+                }
+            }
+        }
+        peak
+    }
+
+    fn bits_per_second(&self, bytes: u64, ticks: u64) -> u64 {
+        let bits = u128::from(bytes) * 8 * u128::from(self.timescale);
+        u64::try_from(bits.div_ceil(u128::from(ticks.max(1)))).unwrap_or(u64::MAX)
+    }
+}
+
+/// One track of a film and where its files are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Track {
+    /// `720p`, `audio`.
+    pub name: String,
+    /// `720p/3f9a0c11d2e4b567`: the digest of the files is in it, so two runs never mix.
+    pub folder: String,
+    /// What is in it.
+    pub encoded: EncodedTrack,
+}
+
+impl Track {
+    /// A track whose files are stored under the digest of their content.
+    pub fn new(name: &str, digest: &str, encoded: EncodedTrack) -> Self {
+        Self { name: name.into(), folder: format!("{name}/{digest}"), encoded }
+    }
+
+    /// Whether it carries pictures.
+    pub fn is_video(&self) -> bool {
+        matches!(self.encoded.kind, TrackKind::Video { .. })
+    }
+
+    /// The language of the sound, when it is one that playlists may hold.
+    pub fn language(&self) -> Option<&str> {
+        match &self.encoded.kind {
+            TrackKind::Audio { language, .. } => language.as_deref().and_then(language_tag),
+            TrackKind::Video { .. } => None,
+        }
+    }
+}
+
+/// Everything the playlist writers know about a published film.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Presentation {
+    /// The id.
+    pub video: String,
+    /// How long the picture lasts.
+    pub duration_seconds: f64,
+    /// Pictures from small to large, then sound.
+    pub tracks: Vec<Track>,
+}
+
+impl Presentation {
+    /// Puts finished tracks, which end in any order, into the order of the playlists.
+    pub fn new(video: &str, mut tracks: Vec<Track>) -> Self {
+        tracks.sort_by_key(|track| {
+            let pixels = match track.encoded.kind {
+                TrackKind::Video { width, height, .. } => u64::from(width) * u64::from(height),
+                TrackKind::Audio { .. } => u64::MAX,
+            };
+            (pixels, track.name.clone())
+        });
+        let longest = |only_video: bool| {
+            tracks
+                .iter()
+                .filter(|track| track.is_video() || !only_video)
+                .map(|track| track.encoded.duration_seconds())
+                .fold(0.0, f64::max)
+        };
+        let picture = longest(true);
+        let duration_seconds = if picture > 0.0 { picture } else { longest(false) };
+        Self { video: video.into(), duration_seconds, tracks }
+    }
+
+    /// The track of that name.
+    pub fn track(&self, name: &str) -> Option<&Track> {
+        self.tracks.iter().find(|track| track.name == name)
+    }
+
+    /// The tracks with pictures.
+    pub fn videos(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| track.is_video())
+    }
+
+    /// The tracks with sound.
+    pub fn audios(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| !track.is_video())
+    }
+}
+
+/// How addresses are written into playlists. What is given is made safe for a URI: a carrier that
+/// hands over a quote or a line break cannot end the attribute or the line it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    playlist_suffix: String,
+    media_root: String,
+    media_suffix: String,
+}
+
+impl Links {
+    /// All addresses relative, for playlists that are stored beside the media.
+    pub fn relative() -> Self {
+        Self {
+            playlist_suffix: String::new(),
+            media_root: String::new(),
+            media_suffix: String::new(),
+        }
+    }
+
+    /// Playlists carry the grant, media the signed query (as CloudFront wants it, without `?`).
+    pub fn signed(video: &str, grant: &str, media_query: &str) -> Self {
+        Self {
+            playlist_suffix: format!("?grant={}", percent_encode(grant, "")),
+            media_root: format!("/v/{}/", percent_encode(video, "")),
+            media_suffix: format!("?{}", percent_encode(media_query, QUERY)),
+        }
+    }
+
+    /// The media playlist of a track, seen from the multivariant playlist.
+    pub fn playlist(&self, track: &Track) -> String {
+        format!("{}.m3u8{}", percent_encode(&track.name, ""), self.playlist_suffix)
+    }
+
+    /// A file of a track.
+    pub fn media(&self, track: &Track, file: &str) -> String {
+        let (before, after) = self.around(track);
+        format!("{before}{file}{after}")
+    }
+
+    /// What stands before and after the file name of every file of a track.
+    pub fn around(&self, track: &Track) -> (String, &str) {
+        let folder = percent_encode(&track.folder, "/");
+        (format!("{}{folder}/", self.media_root), &self.media_suffix)
+    }
+}
+
+/// The shape of RFC 5646; sources hold anything at all in that place.
+fn language_tag(language: &str) -> Option<&str> {
+    let plain = |part: &str| {
+        (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let mut parts = language.split('-');
+    let first = parts.next()?;
+    let primary = plain(first) && first.chars().all(|c| c.is_ascii_alphabetic());
+    (primary && parts.all(plain)).then_some(language)
+}
+
+/// What may stand in a query as it is (RFC 3986), and `%`, for what is encoded already.
+const QUERY: &str = "!$&'()*+,;=:@/?%";
+
+fn percent_encode(text: &str, kept: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let character = char::from(byte);
+        let plain = character.is_ascii_alphanumeric() || "-._~".contains(character);
+        if plain || (character.is_ascii() && kept.contains(character)) {
+            encoded.push(character);
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn video_track(name: &str, segments: &[(u64, u64)]) -> Track {
+        let kind =
+            TrackKind::Video { width: 1280, height: 720, frame_rate: Ratio::new(30_000, 1001) };
+        track(name, "avc1.64001f", 30_000, kind, segments)
+    }
+
+    pub(crate) fn audio_track(name: &str, segments: &[(u64, u64)]) -> Track {
+        let kind =
+            TrackKind::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".into()) };
+        track(name, "mp4a.40.2", 48_000, kind, segments)
+    }
+
+    fn track(
+        name: &str,
+        codecs: &str,
+        timescale: u32,
+        kind: TrackKind,
+        segments: &[(u64, u64)],
+    ) -> Track {
+        let segments = segments
+            .iter()
+            .map(|(duration_ticks, bytes)| EncodedSegment {
+                duration_ticks: *duration_ticks,
+                bytes: *bytes,
+            })
+            .collect();
+        let encoded = EncodedTrack { codecs: codecs.into(), timescale, kind, segments };
+        Track::new(name, "3f9a0c11d2e4b567", encoded)
+    }
+
+    /// A film as the encoder makes it.
+    pub(crate) fn film() -> Presentation {
+        Presentation::new(
+            "00112233445566778899aabbccddeeff",
+            vec![
+                audio_track("audio", &[(192_512, 64_000), (191_488, 64_000), (48_432, 16_000)]),
+                video_track("720p", &[(120_120, 1_000_000), (120_120, 900_000), (30_030, 300_000)]),
+            ],
+        )
+    }
+
+    /// Any presentation at all, with names and texts as hostile as can be.
+    pub(crate) fn any_presentation() -> impl Strategy<Value = Presentation> {
+        let segments = proptest::collection::vec((1u64..400_000, 1u64..5_000_000), 1..40);
+        let kind = prop_oneof![
+            (2u32..5000, 2u32..5000, 1u32..70_000, 1u32..1100).prop_map(
+                |(width, height, numerator, denominator)| TrackKind::Video {
+                    width,
+                    height,
+                    frame_rate: Ratio::new(numerator, denominator)
+                }
+            ),
+            (1u32..9, 8000u32..96_000, proptest::option::of(any::<String>())).prop_map(
+                |(channels, sample_rate, language)| TrackKind::Audio {
+                    channels,
+                    sample_rate,
+                    language
+                }
+            ),
+        ];
+        let track = (any::<String>(), any::<String>(), 1u32..100_000, kind, segments).prop_map(
+            |(name, codecs, timescale, kind, segments)| {
+                track(&format!("t{name}"), &format!("c{codecs}"), timescale, kind, &segments)
+            },
+        );
+        (any::<String>(), proptest::collection::vec(track, 1..5))
+            .prop_map(|(video, tracks)| Presentation::new(&video, tracks))
+    }
+
+    /// Relative ones, and signed ones made from hostile texts.
+    pub(crate) fn any_links() -> impl Strategy<Value = Links> {
+        prop_oneof![
+            Just(Links::relative()),
+            (any::<String>(), any::<String>(), any::<String>())
+                .prop_map(|(video, grant, query)| Links::signed(&video, &grant, &query)),
+        ]
+    }
+
+    #[test]
+    fn tracks_are_put_in_order() {
+        let film = film();
+        let names: Vec<&str> = film.tracks.iter().map(|track| track.name.as_str()).collect();
+        assert_eq!(names, ["720p", "audio"]);
+        assert!((film.duration_seconds - 9.009).abs() < 1e-9);
+        assert_eq!(film.track("720p").unwrap().folder, "720p/3f9a0c11d2e4b567");
+        assert!(film.track("1080p").is_none());
+    }
+
+    #[test]
+    fn bandwidth_is_measured() {
+        let film = film();
+        let video = &film.tracks[0].encoded;
+        assert_eq!(video.target_seconds(), 4);
+        // 2.2 MB in 9.009 s.
+        assert_eq!(video.average_bandwidth(), 1_953_602);
+        // The first segment: 1 MB in 4.004 s. The short last one alone (2.4 Mbit/s) is no run.
+        assert_eq!(video.peak_bandwidth(), 1_998_002);
+        let single = video_track("x", &[(3003, 1000)]).encoded;
+        assert_eq!(single.peak_bandwidth(), single.average_bandwidth());
+    }
+
+    #[test]
+    fn a_run_over_a_segment_border_can_be_the_peak() {
+        let track = video_track("x", &[(60_000, 10), (30_000, 900), (30_000, 900), (60_000, 10)]);
+        assert_eq!(track.encoded.target_seconds(), 2);
+        assert_eq!(track.encoded.peak_bandwidth(), 1800 * 8 / 2);
+    }
+
+    #[test]
+    fn links_are_made_safe() {
+        let film = film();
+        let signed = Links::signed(&film.video, "ab\"\n#", "Policy=a_b~&Signature=c-d%3D\"\n<#>");
+        assert_eq!(signed.playlist(&film.tracks[0]), "720p.m3u8?grant=ab%22%0A%23");
+        assert_eq!(
+            signed.media(&film.tracks[0], INIT_FILE),
+            "/v/00112233445566778899aabbccddeeff/720p/3f9a0c11d2e4b567/init.mp4\
+             ?Policy=a_b~&Signature=c-d%3D%22%0A%3C%23%3E"
+        );
+        assert_eq!(
+            Links::relative().media(&film.tracks[0], &segment_file(1)),
+            "720p/3f9a0c11d2e4b567/00001.m4s"
+        );
+    }
+
+    #[test]
+    fn only_language_tags_are_written() {
+        for (language, good) in
+            [("eng", true), ("pt-BR", true), ("", false), ("a b", false), ("1x", false)]
+        {
+            assert_eq!(language_tag(language).is_some(), good, "{language}");
+        }
+    }
+
+    #[test]
+    fn it_is_stored_as_json() {
+        let film = film();
+        let text = serde_json::to_string(&film).unwrap();
+        assert_eq!(serde_json::from_str::<Presentation>(&text).unwrap(), film);
+    }
+
+    proptest! {
+        #[test]
+        fn the_peak_is_never_below_the_average(film in any_presentation()) {
+            for track in &film.tracks {
+                prop_assert!(track.encoded.peak_bandwidth() >= track.encoded.average_bandwidth());
+            }
+        }
+    }
+}

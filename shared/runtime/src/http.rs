@@ -1,0 +1,145 @@
+//! HTTP requests of API Gateway in, answers and problem documents (RFC 9457) out.
+
+use crate::telemetry;
+use app::problem::{Error, Problem, RETRY_AFTER};
+use domain::video;
+use lambda_http::http::StatusCode;
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, Request, RequestExt, Response, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Instant;
+
+/// The longest body that is read, in bytes.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Reply {
+    /// JSON.
+    ///
+    /// # Errors
+    /// When the value can't be written, which is a fault of ours.
+    pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Error> {
+        let body = serde_json::to_string(value).map_err(|_| Problem::Internal)?;
+        Ok(Self { status, content_type: "application/json", body })
+    }
+
+    /// Text of some media type.
+    pub fn text(content_type: &'static str, body: String) -> Self {
+        Self { status: 200, content_type, body }
+    }
+
+    /// Nothing to say.
+    pub fn empty() -> Self {
+        Self { status: 204, content_type: "", body: String::new() }
+    }
+}
+
+/// Answers requests with `handle` for as long as the function lives, one log line each.
+///
+/// # Errors
+/// When the runtime API is lost.
+pub async fn serve<F: Future<Output = Result<Reply, Error>> + Send>(
+    handle: impl Fn(Request) -> F + Sync,
+) -> Result<(), lambda_http::Error> {
+    let handle = &handle;
+    lambda_http::run(service_fn(move |request: Request| async move {
+        let since = Instant::now();
+        let route = route(&request);
+        let id = request.lambda_context().request_id;
+        let (outcome, reply) = match handle(request).await {
+            Ok(reply) => ("ok", reply),
+            Err(error) => refusal(&id, error),
+        };
+        telemetry::finished(&id, &route, outcome, reply.status, since);
+        respond(reply)
+    }))
+    .await
+}
+
+fn route(request: &Request) -> String {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.route_key.clone().unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
+    let problem = match error {
+        Error::Problem(problem) => problem,
+        Error::Port(error) => {
+            tracing::error!(request = id, %error, "an outside system failed");
+            Problem::Unavailable("something this needs could not be reached".into())
+        }
+    };
+    let body = problem.to_json().to_string();
+    let content_type = "application/problem+json";
+    (problem.slug(), Reply { status: problem.status(), content_type, body })
+}
+
+fn respond(reply: Reply) -> Result<Response<Body>, lambda_http::Error> {
+    let status = StatusCode::from_u16(reply.status)?;
+    // Answers are one caller's and one moment's.
+    let mut builder = Response::builder().status(status).header(CACHE_CONTROL, "no-store");
+    if !reply.content_type.is_empty() {
+        builder = builder.header(CONTENT_TYPE, reply.content_type);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        builder = builder.header(RETRY_AFTER_HEADER, RETRY_AFTER);
+    }
+    let body = if reply.body.is_empty() { Body::Empty } else { Body::Text(reply.body) };
+    Ok(builder.body(body)?)
+}
+
+/// The JSON body.
+///
+/// # Errors
+/// 413 over [`MAX_BODY`], 422 when it is not what it should be.
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
+    let bytes: &[u8] = request.body();
+    if bytes.len() > MAX_BODY {
+        return Err(Problem::BodyTooLarge(format!("at most {MAX_BODY} bytes")).into());
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let reason: String = error.to_string().chars().take(200).collect();
+        Problem::BodyInvalid { field: "body".into(), reason }.into()
+    })
+}
+
+/// The path's video id; what can't be one is not found.
+///
+/// # Errors
+/// 404.
+pub fn video_id(request: &Request) -> Result<String, Error> {
+    let id = path(request, "id")?;
+    if video::is_id(&id) { Ok(id) } else { Err(Problem::NotFound.into()) }
+}
+
+/// A parameter of the path.
+///
+/// # Errors
+/// 404 when it is not there.
+pub fn path(request: &Request, name: &str) -> Result<String, Error> {
+    let parameters = request.path_parameters();
+    parameters.first(name).map(str::to_owned).ok_or_else(|| Problem::NotFound.into())
+}
+
+/// A parameter of the query.
+pub fn query(request: &Request, name: &str) -> Option<String> {
+    request.query_string_parameters().first(name).map(str::to_owned)
+}
+
+/// The route that was asked for, as in `GET /v1/videos`.
+pub fn route_key(request: &Request) -> String {
+    route(request)
+}

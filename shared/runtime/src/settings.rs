@@ -1,0 +1,134 @@
+//! Secrets and settings that are fetched at the first request and kept: start-up stays quick.
+
+use crate::config::{ConfigError, Environment};
+use adapter_secrets::{ChainSettings, Edge, Secrets};
+use app::SessionKey;
+use app::ports::PortError;
+use app::problem::{Error, Problem};
+use domain::account::Account;
+use domain::session;
+use lambda_http::Request;
+use lambda_http::http::header::AUTHORIZATION;
+use tokio::sync::OnceCell;
+
+/// Sessions, for functions that only callers with one may use.
+#[derive(Debug)]
+pub struct Sessions {
+    secrets: Secrets,
+    id: String,
+    key: OnceCell<SessionKey>,
+}
+
+impl Sessions {
+    /// With the key in the secret that `SESSION_SECRET` names.
+    ///
+    /// # Errors
+    /// Names a missing variable.
+    pub fn new(
+        environment: &Environment,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, ConfigError> {
+        let id = environment.text("SESSION_SECRET")?;
+        Ok(Self { secrets: Secrets::new(aws), id, key: OnceCell::new() })
+    }
+
+    /// The key.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub async fn key(&self) -> Result<SessionKey, PortError> {
+        self.key.get_or_try_init(|| self.secrets.session_key(&self.id)).await.copied()
+    }
+
+    /// Whose session a request shows.
+    ///
+    /// # Errors
+    /// 401 without a valid session.
+    pub async fn caller(&self, request: &Request) -> Result<Account, Error> {
+        self.caller_if_any(request).await?.ok_or_else(|| Problem::SessionRequired.into())
+    }
+
+    /// Whose session a request shows, if it shows one.
+    ///
+    /// # Errors
+    /// 401 when it shows one that is not valid.
+    pub async fn caller_if_any(&self, request: &Request) -> Result<Option<Account>, Error> {
+        let Some(header) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
+        let token = header
+            .to_str()
+            .ok()
+            .and_then(|text| text.strip_prefix("Bearer "))
+            .ok_or(Problem::SessionRequired)?;
+        let now = app::ports::Clock::now(&app::ports::System);
+        Ok(Some(session::verify(&self.key().await?.0, token, now)?))
+    }
+}
+
+/// Where viewers come.
+#[derive(Debug)]
+pub struct EdgeSettings {
+    secrets: Secrets,
+    id: String,
+    edge: OnceCell<Edge>,
+}
+
+impl EdgeSettings {
+    /// From the secret that `EDGE_SECRET` names.
+    ///
+    /// # Errors
+    /// Names a missing variable.
+    pub fn new(
+        environment: &Environment,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, ConfigError> {
+        let id = environment.text("EDGE_SECRET")?;
+        Ok(Self { secrets: Secrets::new(aws), id, edge: OnceCell::new() })
+    }
+
+    /// The settings.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn get(&self) -> Result<&Edge, PortError> {
+        self.edge.get_or_try_init(|| self.secrets.edge(&self.id)).await
+    }
+}
+
+/// The configured chains.
+#[derive(Debug)]
+pub struct Chains {
+    secrets: Secrets,
+    id: String,
+    chains: OnceCell<Vec<ChainSettings>>,
+}
+
+impl Chains {
+    /// From the secret that `CHAINS_SECRET` names.
+    ///
+    /// # Errors
+    /// Names a missing variable.
+    pub fn new(
+        environment: &Environment,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, ConfigError> {
+        let id = environment.text("CHAINS_SECRET")?;
+        Ok(Self { secrets: Secrets::new(aws), id, chains: OnceCell::new() })
+    }
+
+    /// The chains.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn get(&self) -> Result<&[ChainSettings], PortError> {
+        let chains = self.chains.get_or_try_init(|| self.secrets.chains(&self.id)).await?;
+        Ok(chains)
+    }
+
+    /// Their names.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn names(&self) -> Result<Vec<domain::account::ChainId>, PortError> {
+        Ok(self.get().await?.iter().map(|settings| settings.chain).collect())
+    }
+}
