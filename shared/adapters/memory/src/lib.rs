@@ -1,8 +1,13 @@
-//! Every port in memory, for unit tests of rules and for injecting faults. Ships in nothing.
+//! Every port in memory, for tests of the use cases and for injecting faults. Ships in nothing.
+//!
+//! Every call of a port first lets all others that wait take a step, so that what a test runs side
+//! by side really interleaves; then it fails, or lets a rival in, where a test has arranged that.
+
+pub mod arrange;
 
 use app::plan_transcode::{PublishMessage, TaskMessage};
 use app::ports::{
-    Change, Chains, Clock, Encoded, Event, Events, Folder, GrantStore, MediaError, MediaStore,
+    Chains, Change, Clock, Encoded, Event, Events, Folder, GrantStore, MediaError, MediaStore,
     NonceStore, PortError, Queue, Random, ReceivedPart, TaskStore, Transcoder, UploadStore,
     VideoStore,
 };
@@ -12,13 +17,15 @@ use domain::decision::{Fact, Verdict};
 use domain::grant::Grant;
 use domain::ladder::{Probe, Work};
 use domain::policy::{Condition, Policy};
-use domain::presentation::{EncodedTrack, Track};
+use domain::presentation::{EncodedSegment, EncodedTrack, Track, TrackKind, segment_file};
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 /// All of it. Fields are open so that a test can arrange and look.
 #[derive(Debug, Default)]
@@ -26,8 +33,8 @@ pub struct Memory {
     /// The time.
     pub now: AtomicU64,
     counter: AtomicU64,
-    /// Calls that fail, by the port method's name as in `queue.send`: how many of the next ones.
-    pub faults: Mutex<HashMap<&'static str, u32>>,
+    faults: Mutex<HashMap<&'static str, u32>>,
+    rivals: Mutex<HashMap<&'static str, Rival>>,
     /// Used nonces.
     pub nonces: Mutex<BTreeSet<String>>,
     /// Videos by id.
@@ -52,20 +59,15 @@ pub struct Memory {
     pub holdings: Mutex<HashMap<(Address, Address), Verdict>>,
     /// What a probe answers.
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
-    /// What encodes answer, in turn; a small made-up track when empty.
-    pub encodes: Mutex<VecDeque<Result<EncodedTrack, MediaError>>>,
-    /// The track that encodes make when nothing else is arranged.
-    pub track: Mutex<Option<EncodedTrack>>,
-    /// Run once, the next time facts are asked for: a rival's step in the middle of a decision.
-    pub meanwhile: Mutex<Option<Meanwhile>>,
+    /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
+    pub encode_errors: Mutex<VecDeque<MediaError>>,
 }
 
-/// Something that happens during a call.
-pub struct Meanwhile(pub Box<dyn FnOnce(&Memory) + Send>);
+struct Rival(Box<dyn FnOnce(&Memory) + Send>);
 
-impl std::fmt::Debug for Meanwhile {
+impl std::fmt::Debug for Rival {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Meanwhile")
+        out.write_str("Rival")
     }
 }
 
@@ -74,12 +76,22 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Memory {
-    /// Makes the next `times` calls of `method` fail.
+    /// Makes the next `times` calls of `method`, as in `video.get`, fail before they do anything.
     pub fn fail(&self, method: &'static str, times: u32) {
         lock(&self.faults).insert(method, times);
     }
 
-    fn step(&self, method: &'static str) -> Result<(), PortError> {
+    /// Does `step` once, just before the next call of `method`: a rival, in the middle of it all.
+    pub fn meanwhile(&self, method: &'static str, step: impl FnOnce(&Self) + Send + 'static) {
+        lock(&self.rivals).insert(method, Rival(Box::new(step)));
+    }
+
+    async fn step(&self, method: &'static str) -> Result<(), PortError> {
+        yield_once().await;
+        let rival = lock(&self.rivals).remove(method);
+        if let Some(Rival(step)) = rival {
+            step(self);
+        }
         match lock(&self.faults).get_mut(method) {
             Some(left) if *left > 0 => {
                 *left -= 1;
@@ -88,6 +100,20 @@ impl Memory {
             _ => Ok(()),
         }
     }
+}
+
+/// Lets whatever else is ready go first.
+async fn yield_once() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Clock for Memory {
@@ -109,24 +135,25 @@ impl Random for Memory {
 
 impl NonceStore for Memory {
     async fn use_up(&self, nonce: &str, _: Seconds) -> Result<bool, PortError> {
-        self.step("nonce.use_up")?;
+        self.step("nonce.use_up").await?;
         Ok(lock(&self.nonces).insert(nonce.to_owned()))
     }
 }
 
 impl VideoStore for Memory {
     async fn create(&self, video: &Video) -> Result<(), PortError> {
-        self.step("video.create")?;
+        self.step("video.create").await?;
         lock(&self.videos).insert(video.id.clone(), video.clone());
         Ok(())
     }
 
     async fn get(&self, id: &str) -> Result<Option<Video>, PortError> {
-        self.step("video.get")?;
+        self.step("video.get").await?;
         Ok(lock(&self.videos).get(id).cloned())
     }
 
     async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError> {
+        self.step("video.list").await?;
         let videos = lock(&self.videos);
         let mut own: Vec<_> = videos.values().filter(|video| video.owner == owner).collect();
         own.sort_by_key(|video| std::cmp::Reverse(video.created_at));
@@ -140,7 +167,7 @@ impl VideoStore for Memory {
         change: &Change,
         now: Seconds,
     ) -> Result<bool, PortError> {
-        self.step("video.advance")?;
+        self.step("video.advance").await?;
         let mut videos = lock(&self.videos);
         let Some(video) = videos.get_mut(id).filter(|video| from.contains(&video.stage)) else {
             return Ok(false);
@@ -165,6 +192,7 @@ impl VideoStore for Memory {
         policy: Option<&Policy>,
         now: Seconds,
     ) -> Result<bool, PortError> {
+        self.step("video.set_policy").await?;
         let mut videos = lock(&self.videos);
         let Some(video) = videos.get_mut(id).filter(|video| video.policy_revision == revision)
         else {
@@ -177,6 +205,7 @@ impl VideoStore for Memory {
     }
 
     async fn remove(&self, id: &str) -> Result<(), PortError> {
+        self.step("video.remove").await?;
         lock(&self.videos).remove(id);
         Ok(())
     }
@@ -184,17 +213,19 @@ impl VideoStore for Memory {
 
 impl TaskStore for Memory {
     async fn create(&self, task: &Task) -> Result<(), PortError> {
-        self.step("task.create")?;
+        self.step("task.create").await?;
         let key = (task.video.clone(), task.task.clone());
         lock(&self.tasks).entry(key).or_insert_with(|| task.clone());
         Ok(())
     }
 
     async fn get(&self, video: &str, task: &str) -> Result<Option<Task>, PortError> {
+        self.step("task.get").await?;
         Ok(lock(&self.tasks).get(&(video.to_owned(), task.to_owned())).cloned())
     }
 
     async fn list(&self, video: &str) -> Result<Vec<Task>, PortError> {
+        self.step("task.list").await?;
         let tasks = lock(&self.tasks);
         Ok(tasks.values().filter(|task| task.video == video).cloned().collect())
     }
@@ -206,7 +237,7 @@ impl TaskStore for Memory {
         output: &Track,
         now: Seconds,
     ) -> Result<bool, PortError> {
-        self.step("task.finish")?;
+        self.step("task.finish").await?;
         let mut videos = lock(&self.videos);
         let mut tasks = lock(&self.tasks);
         let video = videos.get_mut(video).filter(|video| video.stage == Stage::Transcoding);
@@ -224,6 +255,7 @@ impl TaskStore for Memory {
     }
 
     async fn remove(&self, video: &str) -> Result<(), PortError> {
+        self.step("task.remove").await?;
         lock(&self.tasks).retain(|(owner, _), _| owner != video);
         Ok(())
     }
@@ -231,7 +263,7 @@ impl TaskStore for Memory {
 
 impl GrantStore for Memory {
     async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
-        self.step("grant.create")?;
+        self.step("grant.create").await?;
         let videos = lock(&self.videos);
         let holds = videos.get(&grant.video).is_some_and(|video| {
             video.stage == Stage::Ready && video.policy_revision == grant.policy_revision
@@ -243,12 +275,14 @@ impl GrantStore for Memory {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Grant>, PortError> {
+        self.step("grant.get").await?;
         Ok(lock(&self.grants).get(key).cloned())
     }
 }
 
 impl UploadStore for Memory {
     async fn start(&self, key: &str, _: &str) -> Result<String, PortError> {
+        self.step("upload.start").await?;
         lock(&self.parts).insert(key.to_owned(), Vec::new());
         Ok(format!("upload of {key}"))
     }
@@ -263,21 +297,13 @@ impl UploadStore for Memory {
         Ok(format!("memory:{key}/{}", part.number))
     }
 
-    async fn received(
-        &self,
-        key: &str,
-        _: &str,
-    ) -> Result<Option<Vec<ReceivedPart>>, PortError> {
+    async fn received(&self, key: &str, _: &str) -> Result<Option<Vec<ReceivedPart>>, PortError> {
+        self.step("upload.received").await?;
         Ok(lock(&self.parts).get(key).cloned())
     }
 
-    async fn complete(
-        &self,
-        key: &str,
-        _: &str,
-        parts: &[ReceivedPart],
-    ) -> Result<(), PortError> {
-        self.step("upload.complete")?;
+    async fn complete(&self, key: &str, _: &str, parts: &[ReceivedPart]) -> Result<(), PortError> {
+        self.step("upload.complete").await?;
         lock(&self.parts).remove(key);
         let size = parts.iter().map(|received| received.part.size).sum();
         lock(&self.files).insert(key.to_owned(), size);
@@ -285,15 +311,17 @@ impl UploadStore for Memory {
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
+        self.step("upload.size").await?;
         Ok(lock(&self.files).get(key).copied())
     }
 
     async fn source_url(&self, key: &str, _: Seconds) -> Result<String, PortError> {
+        self.step("upload.source_url").await?;
         Ok(format!("memory:{key}"))
     }
 
     async fn remove(&self, key: &str, _: &str) -> Result<(), PortError> {
-        self.step("upload.remove")?;
+        self.step("upload.remove").await?;
         lock(&self.parts).remove(key);
         lock(&self.files).remove(key);
         Ok(())
@@ -302,24 +330,25 @@ impl UploadStore for Memory {
 
 impl MediaStore for Memory {
     async fn put(&self, key: &str, _: &str, body: Vec<u8>) -> Result<(), PortError> {
-        self.step("media.put")?;
+        self.step("media.put").await?;
         lock(&self.objects).insert(key.to_owned(), body);
         Ok(())
     }
 
     async fn put_file(&self, key: &str, _: &str, path: &Path) -> Result<(), PortError> {
-        self.step("media.put_file")?;
+        self.step("media.put_file").await?;
         let body = path.display().to_string().into_bytes();
         lock(&self.objects).insert(key.to_owned(), body);
         Ok(())
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
+        self.step("media.get").await?;
         Ok(lock(&self.objects).get(key).cloned())
     }
 
     async fn remove_folder(&self, folder: &str) -> Result<(), PortError> {
-        self.step("media.remove_folder")?;
+        self.step("media.remove_folder").await?;
         let prefix = format!("{folder}/");
         lock(&self.objects).retain(|key, _| !key.starts_with(&prefix));
         Ok(())
@@ -328,7 +357,7 @@ impl MediaStore for Memory {
 
 impl Queue<TaskMessage> for Memory {
     async fn send(&self, message: &TaskMessage) -> Result<(), PortError> {
-        self.step("tasks.send")?;
+        self.step("tasks.send").await?;
         lock(&self.task_messages).push_back(message.clone());
         Ok(())
     }
@@ -336,7 +365,7 @@ impl Queue<TaskMessage> for Memory {
 
 impl Queue<PublishMessage> for Memory {
     async fn send(&self, message: &PublishMessage) -> Result<(), PortError> {
-        self.step("publish.send")?;
+        self.step("publish.send").await?;
         lock(&self.publish_messages).push_back(message.clone());
         Ok(())
     }
@@ -344,7 +373,7 @@ impl Queue<PublishMessage> for Memory {
 
 impl Events for Memory {
     async fn emit(&self, event: &Event) -> Result<(), PortError> {
-        self.step("events.emit")?;
+        self.step("events.emit").await?;
         lock(&self.events).push(event.clone());
         Ok(())
     }
@@ -352,9 +381,8 @@ impl Events for Memory {
 
 impl Chains for Memory {
     async fn facts(&self, holder: Address, conditions: &[&Condition]) -> Vec<Fact> {
-        let meanwhile = lock(&self.meanwhile).take();
-        if let Some(Meanwhile(step)) = meanwhile {
-            step(self);
+        if self.step("chains.facts").await.is_err() {
+            return conditions.iter().map(|_| Fact::unknown("the provider is down")).collect();
         }
         let holdings = lock(&self.holdings);
         conditions
@@ -372,23 +400,55 @@ impl Chains for Memory {
 
 impl Transcoder for Memory {
     async fn probe(&self, _: &str) -> Result<Probe, MediaError> {
+        self.step("media.probe").await.map_err(|error| MediaError::Failed(error.to_string()))?;
         let arranged = lock(&self.probe).clone();
         arranged.unwrap_or_else(|| Err(MediaError::Failed("no probe was arranged".into())))
     }
 
-    async fn encode(&self, _: &str, _: &Work) -> Result<Encoded, MediaError> {
-        let arranged = lock(&self.encodes).pop_front();
-        let track = match arranged {
-            Some(answer) => answer?,
-            None => lock(&self.track)
-                .clone()
-                .ok_or_else(|| MediaError::Failed("no track was arranged".into()))?,
-        };
+    async fn encode(&self, _: &str, work: &Work) -> Result<Encoded, MediaError> {
+        self.step("media.encode").await.map_err(|error| MediaError::Failed(error.to_string()))?;
+        if let Some(error) = lock(&self.encode_errors).pop_front() {
+            return Err(error);
+        }
+        let segments = 1..=work.grid().segments();
+        let file = |name: String| (name.clone(), name.into());
         Ok(Encoded {
-            track,
+            track: made_up(work),
+            // The same input always gives the same output here, as it should anywhere.
             digest: "0123456789abcdef".into(),
-            files: vec![("init.mp4".into(), "init.mp4".into())],
+            files: [file("init.mp4".into())]
+                .into_iter()
+                .chain(segments.map(|number| file(segment_file(number))))
+                .collect(),
             folder: Folder(Box::new(())),
         })
     }
+}
+
+/// A track as an encoder would measure it, one tick to a frame.
+fn made_up(work: &Work) -> EncodedTrack {
+    let grid = work.grid();
+    let each = u64::from(grid.segment_frames);
+    let (codecs, kind) = match work {
+        Work::Video { rendition, .. } => (
+            "avc1.64001f",
+            TrackKind::Video {
+                width: rendition.width,
+                height: rendition.height,
+                frame_rate: grid.frame_rate,
+            },
+        ),
+        Work::Audio { language, .. } => (
+            "mp4a.40.2",
+            TrackKind::Audio { channels: 2, sample_rate: 48_000, language: language.clone() },
+        ),
+    };
+    let segments = (0..grid.segments())
+        .map(|index| EncodedSegment {
+            duration_ticks: each.min(grid.frames - index * each),
+            bytes: 100_000,
+        })
+        .collect();
+    let timescale = grid.frame_rate.value().round() as u32;
+    EncodedTrack { codecs: codecs.into(), timescale, kind, segments }
 }
