@@ -39,7 +39,9 @@ pub async fn complete_upload(
         // Joined by an earlier call that died before it could say so, or gone.
         None if uploads.size(&key).await? == Some(video.size) => {}
         None => {
-            return Err(Problem::Conflict("the upload has lapsed; create the video anew".into()).into());
+            return Err(
+                Problem::Conflict("the upload has lapsed; create the video anew".into()).into()
+            );
         }
     }
     // The planner may have been quicker: its stage stays.

@@ -211,8 +211,7 @@ pub trait MediaStore {
     /// Writes an object.
     async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), PortError>;
     /// Writes a file as an object.
-    async fn put_file(&self, key: &str, content_type: &str, path: &Path)
-    -> Result<(), PortError>;
+    async fn put_file(&self, key: &str, content_type: &str, path: &Path) -> Result<(), PortError>;
     /// Reads an object.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// Removes every object under a folder.

@@ -1,8 +1,6 @@
 //! Every task is done: write the playlists and open the video.
 
-use crate::ports::{
-    Change, Clock, Event, Events, MediaStore, PortError, TaskStore, VideoStore,
-};
+use crate::ports::{Change, Clock, Event, Events, MediaStore, PortError, TaskStore, VideoStore};
 use crate::sign_playlist::render;
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation, Track,
@@ -40,8 +38,8 @@ pub async fn publish_video(
         let body = playlist.text.into_bytes();
         media.put(&format!("{folder}/{name}"), playlist.content_type, body).await?;
     }
-    let stored = serde_json::to_vec(&presentation)
-        .map_err(|error| PortError::new("presentation", error))?;
+    let stored =
+        serde_json::to_vec(&presentation).map_err(|error| PortError::new("presentation", error))?;
     media.put(&format!("{folder}/{PRESENTATION_FILE}"), "application/json", stored).await?;
     if videos.advance(id, &[Stage::Transcoding], &Change::Ready, clock.now()).await? {
         events.emit(&Event::VideoReady { video: id.to_owned() }).await?;

@@ -59,9 +59,8 @@ pub async fn sign_playlist(
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;
-    let presentation: Presentation =
-        serde_json::from_slice(&stored.ok_or(Problem::NotFound)?)
-            .map_err(|error| PortError::new("presentation", error))?;
+    let presentation: Presentation = serde_json::from_slice(&stored.ok_or(Problem::NotFound)?)
+        .map_err(|error| PortError::new("presentation", error))?;
     let resource = cloudfront::video_resource(&signer.origin, id);
     let query =
         cloudfront::signed_query(&signer.key, &signer.key_pair_id, &resource, grant.expires_at);
@@ -77,10 +76,9 @@ pub(crate) fn render(
     let hls = |text| Playlist { content_type: HLS_TYPE, text };
     let playlist = match name {
         MULTIVARIANT_FILE => Some(hls(hls::multivariant(presentation, links))),
-        MANIFEST_FILE => Some(Playlist {
-            content_type: DASH_TYPE,
-            text: dash::manifest(presentation, links),
-        }),
+        MANIFEST_FILE => {
+            Some(Playlist { content_type: DASH_TYPE, text: dash::manifest(presentation, links) })
+        }
         _ => name
             .strip_suffix(".m3u8")
             .and_then(|track| hls::media(presentation, track, links))

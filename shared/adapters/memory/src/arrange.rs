@@ -10,7 +10,9 @@ use domain::ladder::{AudioStream, Limits, Probe, Ratio, VideoStream};
 use domain::policy::{Condition, Holding, Policy, Rule, U256};
 use domain::upload::{Part, parts};
 use domain::video::{Stage, Task, Video, source_key};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
 /// When scenes play.
 pub const NOW: Seconds = 1_800_000_000;
@@ -84,7 +86,7 @@ pub fn film() -> Probe {
 
 impl Memory {
     /// Empty, at [`NOW`].
-    pub fn now() -> Self {
+    pub fn fresh() -> Self {
         let memory = Self::default();
         memory.now.store(NOW, Ordering::SeqCst);
         memory
@@ -93,7 +95,7 @@ impl Memory {
     /// With one [`video`] in some stage, its parts or its file where they are then, and a [`film`]
     /// in it.
     pub fn with_video(stage: Stage) -> Self {
-        let memory = Self::now();
+        let memory = Self::fresh();
         memory.put(video(stage));
         match stage {
             Stage::Uploading => {
@@ -161,22 +163,22 @@ impl Memory {
     }
 
     /// How many grants there are.
-    pub fn grants(&self) -> usize {
+    pub fn grant_count(&self) -> usize {
         lock(&self.grants).len()
     }
 
     /// The names of all media objects.
-    pub fn objects(&self) -> Vec<String> {
+    pub fn object_names(&self) -> Vec<String> {
         lock(&self.objects).keys().cloned().collect()
     }
 
     /// The tasks of all videos.
-    pub fn tasks(&self) -> Vec<Task> {
+    pub fn all_tasks(&self) -> Vec<Task> {
         lock(&self.tasks).values().cloned().collect()
     }
 
     /// What the world was told.
-    pub fn events(&self) -> Vec<Event> {
+    pub fn told(&self) -> Vec<Event> {
         lock(&self.events).clone()
     }
 
@@ -197,5 +199,16 @@ impl Memory {
             && lock(&self.parts).is_empty()
             && lock(&self.files).is_empty()
             && lock(&self.objects).is_empty()
+    }
+}
+
+/// Runs a rival's whole step at once, in the middle of another's. Memory waits for nothing.
+pub fn at_once<F: Future>(step: F) -> F::Output {
+    let mut step = pin!(step);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(outcome) = step.as_mut().poll(&mut context) {
+            return outcome;
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! Playlists: signed once, for whoever shows a live grant.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use adapter_memory::Memory;
+use adapter_memory::arrange::{CONTRACT, LIMITS, NOW, VIDEO, VIEWER, account, video as film_video};
+use app::delete_video::delete_video;
+use app::grant_playback::{Gate, grant_playback};
+use app::plan_transcode::plan_transcode;
+use app::problem::{Error, Problem};
+use app::publish_video::publish_video;
+use app::run_task::run_task;
+use app::sign_playlist::{Playlist, Signer, sign_playlist};
+use domain::decision::Verdict;
+use domain::video::Stage;
+use p256::ecdsa::SigningKey;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+const OTHER: &str = "ffeeddccbbaa99887766554433221100";
+
+/// A film as it is published, and the token of a holder's grant.
+async fn scene() -> (Memory, String) {
+    let m = Memory::with_video(Stage::Uploaded);
+    plan_transcode(&m, &m, &m, &m, &m, &m, &m, &LIMITS, VIDEO).await.unwrap();
+    for message in m.take_task_messages() {
+        run_task(&m, &m, &m, &m, &m, &m, &m, &m, &message).await.unwrap();
+    }
+    publish_video(&m, &m, &m, &m, &m, VIDEO).await.unwrap();
+    m.holds(CONTRACT, VIEWER, Verdict::Yes);
+    let gate = Gate { origin: "https://film.example", lifetime: 600 };
+    let playback = grant_playback(&m, &m, &m, &m, &gate, account(VIEWER), VIDEO).await.unwrap();
+    let (_, token) = playback.hls.split_once("?grant=").unwrap();
+    (m, token.to_owned())
+}
+
+async fn fetch(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Playlist, Error> {
+    let signer = Signer {
+        origin: "https://film.example".into(),
+        key: SigningKey::from_slice(&[5; 32]).unwrap(),
+        key_pair_id: "K1".into(),
+    };
+    sign_playlist(memory, memory, memory, &signer, id, name, token).await
+}
+
+fn problem(outcome: Result<Playlist, Error>) -> Problem {
+    match outcome {
+        Err(Error::Problem(problem)) => problem,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn every_address_opens_with_the_one_signature() {
+    let (memory, token) = scene().await;
+    let main = fetch(&memory, VIDEO, "master.m3u8", &token).await.unwrap();
+    assert_eq!(main.content_type, "application/vnd.apple.mpegurl");
+    let mut signatures = BTreeSet::new();
+    for track in ["360p", "720p", "audio"] {
+        assert!(main.text.contains(&format!("{track}.m3u8?grant={token}")), "{}", main.text);
+        let playlist = fetch(&memory, VIDEO, &format!("{track}.m3u8"), &token).await.unwrap();
+        let stem = format!("/v/{VIDEO}/{track}/0123456789abcdef/");
+        for file in ["init.mp4", "00001.m4s", "00002.m4s", "00003.m4s"] {
+            let (_, rest) = playlist.text.split_once(&format!("{stem}{file}?")).unwrap();
+            signatures.insert(rest.split(['"', '\n']).next().unwrap().to_owned());
+        }
+    }
+    assert_eq!(signatures.len(), 1, "{signatures:?}");
+    let dash = fetch(&memory, VIDEO, "manifest.mpd", &token).await.unwrap();
+    assert_eq!(dash.content_type, "application/dash+xml");
+    let signature = signatures.first().unwrap().split('&').find(|part| part.contains("Signature"));
+    assert!(dash.text.contains(signature.unwrap()));
+}
+
+/// Guard: `grant.video == id` in `sign_playlist`.
+#[tokio::test]
+async fn a_grant_opens_no_other_video() {
+    let (memory, token) = scene().await;
+    memory.put(domain::video::Video { id: OTHER.into(), ..film_video(Stage::Ready) });
+    let stored = memory.objects.lock().unwrap()[&format!("v/{VIDEO}/presentation.json")].clone();
+    memory.objects.lock().unwrap().insert(format!("v/{OTHER}/presentation.json"), stored);
+    let outcome = fetch(&memory, OTHER, "master.m3u8", &token).await;
+    assert_eq!(problem(outcome), Problem::GrantInvalid);
+}
+
+/// Guard: `sign_playlist` looks at `expires_at` itself; the table forgets days later.
+#[tokio::test]
+async fn a_grant_ends_on_its_second() {
+    let (memory, token) = scene().await;
+    memory.now.store(NOW + 599, Ordering::SeqCst);
+    fetch(&memory, VIDEO, "master.m3u8", &token).await.unwrap();
+    memory.now.store(NOW + 600, Ordering::SeqCst);
+    let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
+    assert_eq!(problem(outcome), Problem::GrantInvalid);
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_opens_nothing() {
+    let (memory, token) = scene().await;
+    let stored = memory.grants.lock().unwrap().keys().next().unwrap().clone();
+    // What the table holds is no token either.
+    for bad in ["", "x", &"0".repeat(64), &token.to_uppercase(), &token[1..], &stored] {
+        let outcome = fetch(&memory, VIDEO, "master.m3u8", bad).await;
+        assert_eq!(problem(outcome), Problem::GrantInvalid, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_none_is_not_found() {
+    let (memory, token) = scene().await;
+    for name in ["1080p.m3u8", "720p", "presentation.json", "../x.m3u8", ".m3u8", ""] {
+        let outcome = fetch(&memory, VIDEO, name, &token).await;
+        assert_eq!(problem(outcome), Problem::NotFound, "{name}");
+    }
+}
+
+/// Guard: the `?` behind both stores in `sign_playlist`.
+#[tokio::test]
+async fn with_a_store_down_nothing_is_signed() {
+    for method in ["grant.get", "media.get"] {
+        let (memory, token) = scene().await;
+        memory.fail(method, 1);
+        let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
+        assert!(matches!(outcome, Err(Error::Port(_))), "{method}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_grant_outlives_its_video_and_opens_nothing() {
+    let (memory, token) = scene().await;
+    let owner = memory.video().unwrap().owner;
+    let m = &memory;
+    delete_video(m, m, m, m, m, owner, VIDEO).await.unwrap();
+    assert_eq!(memory.grant_count(), 1);
+    let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
+    assert_eq!(problem(outcome), Problem::NotFound);
+}

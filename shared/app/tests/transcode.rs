@@ -1,0 +1,331 @@
+//! Transcode: plan, tasks, publishing, when queues deliver thrice and workers die.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use adapter_memory::Memory;
+use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film};
+use app::plan_transcode::{TaskMessage, plan_transcode};
+use app::ports::{Event, MediaError, PortError};
+use app::publish_video::publish_video;
+use app::run_task::run_task;
+use domain::video::Stage;
+use futures::future::join_all;
+
+const TASKS: [&str; 3] = ["360p", "720p", "audio"];
+
+async fn plan(memory: &Memory) -> Result<(), PortError> {
+    plan_transcode(memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO).await
+}
+
+async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
+    run_task(memory, memory, memory, memory, memory, memory, memory, memory, message).await
+}
+
+async fn publish(memory: &Memory) -> Result<(), PortError> {
+    publish_video(memory, memory, memory, memory, memory, VIDEO).await
+}
+
+fn message(task: &str) -> TaskMessage {
+    TaskMessage { video: VIDEO.into(), task: task.into() }
+}
+
+/// Each of them three times, in an order that `seed` decides.
+fn thrice<T: Clone>(messages: Vec<T>, mut seed: u64) -> Vec<T> {
+    let mut dealt: Vec<T> = (0..3).flat_map(|_| messages.clone()).collect();
+    for left in (1..dealt.len()).rev() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        dealt.swap(left, usize::try_from(seed >> 33).unwrap() % (left + 1));
+    }
+    dealt
+}
+
+fn assert_published_once(memory: &Memory, case: &str) {
+    let video = memory.video().unwrap();
+    assert_eq!(video.stage, Stage::Ready, "{case}");
+    assert_eq!((video.tasks_done, video.tasks_total), (3, 3), "{case}");
+    assert_eq!(memory.told(), [Event::VideoReady { video: VIDEO.into() }], "{case}");
+    let mut expected: Vec<_> = TASKS
+        .iter()
+        .flat_map(|task| {
+            ["00001.m4s", "00002.m4s", "00003.m4s", "init.mp4"]
+                .map(|file| format!("v/{VIDEO}/{task}/0123456789abcdef/{file}"))
+        })
+        .collect();
+    expected.extend(TASKS.map(|task| format!("v/{VIDEO}/{task}.m3u8")));
+    expected.extend(
+        ["manifest.mpd", "master.m3u8", "presentation.json"]
+            .map(|file| format!("v/{VIDEO}/{file}")),
+    );
+    expected.sort();
+    assert_eq!(memory.object_names(), expected, "{case}");
+    assert!(memory.all_tasks().iter().all(|task| task.output.is_some()), "{case}");
+}
+
+/// Guards: `TaskStore::create` (unless there) and `TaskStore::finish` (counts once) are conditional
+/// writes; `publish_video` looks at the stage and tells the world only if its own move to `Ready`
+/// was the one that counted.
+#[tokio::test]
+async fn every_message_thrice_and_out_of_order_has_each_effect_once() {
+    for seed in 0..20 {
+        let memory = Memory::with_video(Stage::Uploaded);
+        for () in thrice(vec![()], seed) {
+            plan(&memory).await.unwrap();
+        }
+        for message in thrice(memory.take_task_messages(), seed) {
+            work(&memory, &message).await.unwrap();
+        }
+        assert_eq!(memory.video().unwrap().tasks_done, 3);
+        for _ in thrice(memory.take_publish_messages(), seed) {
+            publish(&memory).await.unwrap();
+        }
+        assert_published_once(&memory, &format!("seed {seed}"));
+        // And the stragglers of everything, long after.
+        plan(&memory).await.unwrap();
+        for task in TASKS {
+            work(&memory, &message(task)).await.unwrap();
+        }
+        publish(&memory).await.unwrap();
+        assert!(memory.take_task_messages().is_empty());
+        assert!(memory.take_publish_messages().is_empty());
+        assert_published_once(&memory, &format!("seed {seed}, later"));
+    }
+}
+
+/// As above, with all deliveries at the same time.
+#[tokio::test]
+async fn every_message_thrice_side_by_side_has_each_effect_once() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    for outcome in join_all((0..3).map(|_| plan(&memory))).await {
+        outcome.unwrap();
+    }
+    let messages = thrice(memory.take_task_messages(), 1);
+    assert!(messages.len() >= 9);
+    for outcome in join_all(messages.iter().map(|message| work(&memory, message))).await {
+        outcome.unwrap();
+    }
+    let publishes = thrice(memory.take_publish_messages(), 2);
+    for outcome in join_all(publishes.iter().map(|_| publish(&memory))).await {
+        outcome.unwrap();
+    }
+    assert_published_once(&memory, "side by side");
+}
+
+/// Guard: `TaskStore::create` keeps a task that is there. A planner that was overtaken by its own
+/// duplicate must not wipe out what the workers have made since.
+#[tokio::test]
+async fn a_planner_that_falls_behind_wipes_nothing_out() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    memory.meanwhile("task.create", |memory| {
+        at_once(async {
+            plan(memory).await.unwrap();
+            for message in memory.take_task_messages() {
+                work(memory, &message).await.unwrap();
+            }
+        });
+    });
+    plan(&memory).await.unwrap();
+    for message in memory.take_task_messages() {
+        work(&memory, &message).await.unwrap();
+    }
+    assert!(!memory.take_publish_messages().is_empty());
+    publish(&memory).await.unwrap();
+    assert_published_once(&memory, "overtaken");
+}
+
+/// Guard: `advance` only from before `Transcoding`: the plan of a slow duplicate may not reopen a
+/// finished film.
+#[tokio::test]
+async fn a_planner_that_falls_behind_by_a_whole_film_reopens_nothing() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    memory.meanwhile("video.advance", |memory| {
+        at_once(async {
+            plan(memory).await.unwrap();
+            for message in memory.take_task_messages() {
+                work(memory, &message).await.unwrap();
+            }
+            publish(memory).await.unwrap();
+        });
+    });
+    plan(&memory).await.unwrap();
+    assert_published_once(&memory, "overtaken");
+    assert!(memory.take_task_messages().is_empty());
+}
+
+/// Guard: a plan that is made again sends what is not finished, also when the video is
+/// `Transcoding` already.
+#[tokio::test]
+async fn a_planner_that_dies_is_taken_over() {
+    for method in ["task.create", "video.advance", "task.list", "tasks.send"] {
+        let memory = Memory::with_video(Stage::Uploaded);
+        memory.fail(method, 1);
+        assert!(plan(&memory).await.is_err(), "{method}");
+        memory.take_task_messages();
+        plan(&memory).await.unwrap();
+        let mut sent: Vec<_> =
+            memory.take_task_messages().into_iter().map(|message| message.task).collect();
+        sent.sort();
+        assert_eq!(sent, TASKS, "{method}");
+        assert_eq!(memory.video().unwrap().tasks_total, 3, "{method}");
+    }
+}
+
+/// Guards: an error makes `run_task` fail, so that SQS delivers again, and nothing before
+/// `TaskStore::finish` counts; objects are named by their content, so the second run writes the
+/// same ones.
+#[tokio::test]
+async fn a_worker_that_dies_in_mid_task_is_taken_over() {
+    for method in ["media.encode", "media.put_file", "task.finish", "video.get", "task.get"] {
+        let memory = Memory::with_video(Stage::Uploaded);
+        plan(&memory).await.unwrap();
+        let messages = memory.take_task_messages();
+        memory.fail(method, 1);
+        assert!(work(&memory, &messages[0]).await.is_err(), "{method}");
+        assert_eq!(memory.video().unwrap().tasks_done, 0, "{method}");
+        for message in &messages {
+            work(&memory, message).await.unwrap();
+        }
+        publish(&memory).await.unwrap();
+        assert_published_once(&memory, method);
+    }
+}
+
+/// Guard: the publish message is sent also by a redelivery of a task that was finished before.
+#[tokio::test]
+async fn a_death_between_the_last_task_and_publishing_strands_nothing() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    let messages = memory.take_task_messages();
+    let (last, others) = messages.split_last().unwrap();
+    for message in others {
+        work(&memory, message).await.unwrap();
+    }
+    assert!(memory.take_publish_messages().is_empty());
+    memory.fail("publish.send", 1);
+    assert!(work(&memory, last).await.is_err());
+    assert_eq!(memory.video().unwrap().tasks_done, 3);
+    assert!(memory.take_publish_messages().is_empty());
+    work(&memory, last).await.unwrap();
+    assert_eq!(memory.take_publish_messages().len(), 1);
+    publish(&memory).await.unwrap();
+    assert_published_once(&memory, "redelivered");
+}
+
+/// Guard: `TaskStore::finish` records an output and counts it in one conditional write. The other
+/// worker finishes while this one encodes.
+#[tokio::test]
+async fn a_task_that_two_workers_finish_is_counted_once() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    memory.meanwhile("task.finish", |memory| {
+        at_once(work(memory, &message("720p"))).unwrap();
+    });
+    work(&memory, &message("720p")).await.unwrap();
+    assert_eq!(memory.video().unwrap().tasks_done, 1);
+    assert!(memory.take_publish_messages().is_empty(), "two tasks are still to be done");
+}
+
+/// Guard: `publish_video` wants as many outputs as there are tasks.
+#[tokio::test]
+async fn a_publish_message_that_comes_too_early_does_nothing() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    publish(&memory).await.unwrap();
+    plan(&memory).await.unwrap();
+    publish(&memory).await.unwrap();
+    work(&memory, &message("720p")).await.unwrap();
+    let before = memory.object_names();
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.object_names(), before);
+    assert_eq!(memory.stage(), Some(Stage::Transcoding));
+    assert_eq!(memory.told(), []);
+}
+
+/// Guard: `publish_video` moves to `Ready` last, when every playlist is there.
+#[tokio::test]
+async fn a_publisher_that_dies_is_taken_over_and_nobody_saw_half_a_film() {
+    for method in ["video.get", "task.list", "media.put", "video.advance"] {
+        let memory = Memory::with_video(Stage::Uploaded);
+        plan(&memory).await.unwrap();
+        for message in memory.take_task_messages() {
+            work(&memory, &message).await.unwrap();
+        }
+        memory.fail(method, 1);
+        assert!(publish(&memory).await.is_err(), "{method}");
+        assert_eq!(memory.stage(), Some(Stage::Transcoding), "{method}");
+        assert_eq!(memory.told(), [], "{method}");
+        publish(&memory).await.unwrap();
+        assert_published_once(&memory, method);
+    }
+}
+
+fn assert_failed(memory: &Memory, reason: &str) {
+    let video = memory.video().unwrap();
+    assert_eq!(video.stage, Stage::Failed);
+    assert_eq!(video.reason.as_deref(), Some(reason));
+    let told = Event::VideoFailed { video: VIDEO.into(), reason: reason.into() };
+    assert_eq!(memory.told(), [told]);
+}
+
+/// Guard: `plan_transcode` takes a refusal for an answer; an error would come again for ever.
+#[tokio::test]
+async fn a_file_that_is_no_film_fails_with_a_reason_and_is_not_tried_again() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    let refused = MediaError::Refused("This is a text file.".into());
+    *memory.probe.lock().unwrap() = Some(Err(refused));
+    plan(&memory).await.unwrap();
+    assert_failed(&memory, "This is a text file.");
+    plan(&memory).await.unwrap();
+    assert_failed(&memory, "This is a text file.");
+    assert!(memory.take_task_messages().is_empty());
+    assert!(memory.all_tasks().is_empty());
+}
+
+#[tokio::test]
+async fn a_film_beyond_the_limits_fails_with_a_reason() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    let long = domain::ladder::Probe { duration_seconds: 61.0, ..film() };
+    *memory.probe.lock().unwrap() = Some(Ok(long));
+    plan(&memory).await.unwrap();
+    assert_failed(&memory, "The film lasts 61 seconds; at most 60 are accepted.");
+}
+
+/// Guard: `plan_transcode` and `run_task` pass a failure on, so that SQS delivers again.
+#[tokio::test]
+async fn a_tool_that_fails_is_tried_again() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    *memory.probe.lock().unwrap() = Some(Err(MediaError::Failed("out of memory".into())));
+    assert!(plan(&memory).await.is_err());
+    assert_eq!(memory.stage(), Some(Stage::Uploaded));
+    *memory.probe.lock().unwrap() = Some(Ok(film()));
+    plan(&memory).await.unwrap();
+    let failed = MediaError::Failed("killed".into());
+    memory.encode_errors.lock().unwrap().push_back(failed);
+    assert!(work(&memory, &message("720p")).await.is_err());
+    assert_eq!(memory.stage(), Some(Stage::Transcoding));
+    assert_eq!(memory.told(), []);
+}
+
+#[tokio::test]
+async fn a_picture_that_can_not_be_decoded_fails_the_video_and_ends_its_other_tasks() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    let refused = MediaError::Refused("The picture is broken.".into());
+    memory.encode_errors.lock().unwrap().push_back(refused);
+    for task in TASKS {
+        work(&memory, &message(task)).await.unwrap();
+    }
+    assert_failed(&memory, "The picture is broken.");
+    assert_eq!(memory.object_names(), [] as [&str; 0]);
+    assert!(memory.take_publish_messages().is_empty());
+}
+
+#[tokio::test]
+async fn messages_of_no_video_and_of_no_task_are_done_with() {
+    let memory = Memory::fresh();
+    plan(&memory).await.unwrap();
+    work(&memory, &message("720p")).await.unwrap();
+    publish(&memory).await.unwrap();
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    work(&memory, &message("4320p")).await.unwrap();
+    assert_eq!(memory.video().unwrap().tasks_done, 0);
+    assert_eq!(memory.object_names(), [] as [&str; 0]);
+}
