@@ -20,6 +20,7 @@ STREAMGATE_ENGINE=external (use what answers on the engine's port), STREAMGATE_C
 import argparse
 import contextlib
 import datetime
+import fcntl
 import functools
 import hashlib
 import json
@@ -210,9 +211,13 @@ class Stack:
         command = [
             self.anvil(), "--host", "127.0.0.1", "--port", str(self.chain_port), "--chain-id", str(self.chain_id),
             "--state", str(self.state / "chain.json"), "--state-interval", "5",
+            # A block a minute, beside one for each transaction: functions take a chain whose head is old for a stuck one.
+            "--block-time", "60", "--mixed-mining",
         ]  # fmt: skip
         self.chain.start(command, self.plain_environment)
         self.chain.wait_ready(lambda: _rpc(self.chain_url, "eth_chainId") == hex(self.chain_id))
+        # The head that was kept may be of yesterday.
+        _rpc(self.chain_url, "evm_mine")
 
     def anvil(self) -> Path:
         machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
@@ -388,10 +393,15 @@ class Stack:
             if not process.pid() and not (process is self.engine and self.external):
                 process.stop()
                 require_port(port, variable, what)
-        self._step("build", self.build, "built", "unchanged")
-        self._step("engine", self.start_engine, f"on {self.engine_url}")
-        self._step("chain", self.start_chain, f"on {self.chain_url}, eip155:{self.chain_id}")
-        changed = self._step("deploy", lambda: self.deploy(**changes), "deployed", "unchanged")
+        # One at a time per cache: a demo and a test run share what is built, `sam build` empties its directory first, and
+        # a deployment meanwhile would ship half-written packages.
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with open(self.cache / "build.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._step("build", self.build, "built", "unchanged")
+            self._step("engine", self.start_engine, f"on {self.engine_url}")
+            self._step("chain", self.start_chain, f"on {self.chain_url}, eip155:{self.chain_id}")
+            changed = self._step("deploy", lambda: self.deploy(**changes), "deployed", "unchanged")
         if changed:
             self.edge.stop()  # It reads the distribution when it starts.
         self._step("edge", self.start_edge, f"on {self.edge_origin}")

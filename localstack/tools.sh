@@ -13,7 +13,7 @@ command -v npm >/dev/null || fail "npm is missing: it comes with Node"
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null || fail "Python is missing: install 3.11 or newer"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$("$python" --version) is too old: 3.11 or newer is needed"
-node -e 'process.exit(process.versions.node.split(".")[0] < 20)' || fail "Node $(node --version) is too old: 20 or newer is needed"
+node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || fail "Node $(node --version) is too old: 20 or newer is needed"
 [ "$(uname -s)" = Linux ] || fail "only Linux is supported here: the EVM chain and ffmpeg come as Linux binaries"
 # npm's package of the chain is for one architecture; see package.json.
 [ "$(uname -m)" = x86_64 ] || fail "only x86-64 is supported by the local stack"

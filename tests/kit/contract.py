@@ -173,6 +173,9 @@ def leaves(error, depth: int = 0):
     yield f"at {where}: {error.validator} {wanted}{found}".strip()
 
 
+# Called with each request and its answer, e.g. to collect the secrets in them.
+observers: list = []
+
 _contract: Contract | None = None
 
 
@@ -197,6 +200,8 @@ class ContractTransport(httpx.BaseTransport):
         response.read()
         # The transport's response does not know its request; it is only lent for the check.
         response.request = request
+        for observe in observers:
+            observe(request, response)
         if request.url.path.startswith("/v1/"):
             self.contract.check(request, response)
         return response

@@ -1,17 +1,9 @@
 //! `POST /v1/auth/nonce`
 
 use app::ports::System;
-use app::request_nonce::{Site, request_nonce};
-use domain::account::Account;
+use app::request_nonce::{NonceRequest, Site, request_nonce};
 use runtime::http::{self, Reply};
 use runtime::settings::{EdgeSettings, Sessions};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    account: Account,
-}
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
@@ -21,7 +13,7 @@ fn main() -> Result<(), runtime::Error> {
         let edge = EdgeSettings::new(&environment, &aws)?;
         let (sessions, edge) = (&sessions, &edge);
         http::serve(move |request| async move {
-            let Body { account } = http::body(&request)?;
+            let NonceRequest { account } = http::body(&request)?;
             let edge = edge.get().await?;
             let site = Site {
                 origin: edge.origin.clone(),

@@ -1,19 +1,11 @@
 //! `POST /v1/auth/session`
 
 use adapter_dynamodb::Nonces;
-use app::open_session::open_session;
+use app::open_session::{SignedMessage, open_session};
 use app::ports::System;
 use app::request_nonce::Site;
 use runtime::http::{self, Reply};
 use runtime::settings::{EdgeSettings, Sessions};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body {
-    message: String,
-    signature: String,
-}
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
@@ -25,7 +17,7 @@ fn main() -> Result<(), runtime::Error> {
         let nonces = Nonces::new(&aws, environment.text("NONCES_TABLE")?);
         let (sessions, edge, nonces) = (&sessions, &edge, &nonces);
         http::serve(move |request| async move {
-            let Body { message, signature } = http::body(&request)?;
+            let SignedMessage { message, signature } = http::body(&request)?;
             let edge = edge.get().await?;
             let site = Site {
                 origin: edge.origin.clone(),

@@ -13,9 +13,10 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let evm = &Evm::default();
         http::serve(move |_| async move {
-            let mut checks = vec![("videos".to_owned(), videos.check().await.err().map(|_| {
-                "the table can't be reached".to_owned()
-            }))];
+            let mut checks = vec![(
+                "videos".to_owned(),
+                videos.check().await.err().map(|_| "the table can't be reached".to_owned()),
+            )];
             match chains.get().await {
                 Ok(chains) => {
                     let evm = evm.with(chains.iter().map(|chain| (chain.chain, &*chain.rpc)));

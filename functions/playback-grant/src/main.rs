@@ -23,8 +23,7 @@ fn main() -> Result<(), runtime::Error> {
             let id = http::video_id(&request)?;
             let evm = evm.with(chains.get().await?.iter().map(|chain| (chain.chain, &*chain.rpc)));
             let gate = Gate { origin: &edge.get().await?.origin, lifetime };
-            let playback =
-                grant_playback(&System, videos, grants, evm, &gate, caller, &id).await?;
+            let playback = grant_playback(&System, videos, grants, evm, &gate, caller, &id).await?;
             Reply::json(200, &playback)
         })
         .await

@@ -16,6 +16,8 @@ fn main() -> Result<(), runtime::Error> {
                 let name = properties[field].as_str().map(str::to_owned);
                 name.ok_or_else(|| format!("the property {field} is missing"))
             };
+            // A chain that can't be read should stop the deployment, not the first viewer.
+            secrets.chains(&name("ChainsSecret")?).await?;
             secrets.ensure_session_key(&name("SessionSecret")?, System.bytes()).await?;
             let fresh = SigningKey::random(&mut OsRng);
             let public = secrets.ensure_signing_key(&name("SigningSecret")?, fresh).await?;

@@ -31,7 +31,9 @@ fn main() -> Result<(), runtime::Error> {
             let bucket = properties["Bucket"].as_str().ok_or("the property Bucket is missing")?;
             let bucket = S3::new(aws, bucket);
             for (name, content_type, body) in FILES {
-                bucket.put_cached(&format!("page/{name}"), content_type, CACHE_CONTROL, body).await?;
+                bucket
+                    .put_cached(&format!("page/{name}"), content_type, CACHE_CONTROL, body)
+                    .await?;
             }
             Ok(json!({}))
         })

@@ -7,6 +7,22 @@ use domain::account::Account;
 use domain::sign_in::{self, SignInError};
 use domain::{Seconds, session};
 
+/// The request's body.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedMessage {
+    /// EIP-4361.
+    pub message: String,
+    /// Hex, as `personal_sign` answers.
+    pub signature: String,
+}
+
+impl std::fmt::Debug for SignedMessage {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("SignedMessage(..)")
+    }
+}
+
 /// A session.
 #[derive(Debug, serde::Serialize)]
 pub struct Session {

@@ -32,6 +32,14 @@ impl Site {
     }
 }
 
+/// The request's body.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NonceRequest {
+    /// Who wants to sign in (CAIP-10).
+    pub account: Account,
+}
+
 /// A nonce and its message.
 #[derive(Debug, serde::Serialize)]
 pub struct Nonce {

@@ -43,6 +43,10 @@ pub async fn run_task(
             }
             Err(MediaError::Failed(cause)) => return Err(PortError::new("transcoder", cause)),
         };
+        // Encoding takes minutes. What is stored after a delete would stay for ever.
+        if !videos.get(id).await?.as_ref().is_some_and(transcoding) {
+            return Ok(());
+        }
         let track = store(media, id, name, encoded).await?;
         tasks.finish(id, name, &track, clock.now()).await?;
     }

@@ -3,7 +3,7 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film};
-use app::plan_transcode::{TaskMessage, plan_transcode};
+use app::plan_transcode::{TaskMessage, fail, plan_transcode};
 use app::ports::{Event, MediaError, PortError};
 use app::publish_video::publish_video;
 use app::run_task::run_task;
@@ -315,6 +315,23 @@ async fn a_picture_that_can_not_be_decoded_fails_the_video_and_ends_its_other_ta
     assert_failed(&memory, "The picture is broken.");
     assert_eq!(memory.object_names(), [] as [&str; 0]);
     assert!(memory.take_publish_messages().is_empty());
+}
+
+/// Guard: `fail` moves only from the stages before `Ready`. The last attempt of a duplicate may end
+/// long after another has succeeded.
+#[tokio::test]
+async fn a_duplicate_that_gives_up_late_fails_no_finished_film() {
+    for stage in [Stage::Ready, Stage::Deleting, Stage::Failed] {
+        let memory = Memory::with_video(stage);
+        let before = memory.video();
+        fail(&memory, &memory, &memory, VIDEO, "it could not be encoded").await.unwrap();
+        assert_eq!((memory.video(), memory.told()), (before, vec![]));
+    }
+    let memory = Memory::with_video(Stage::Transcoding);
+    for _ in 0..3 {
+        fail(&memory, &memory, &memory, VIDEO, "it could not be encoded").await.unwrap();
+    }
+    assert_failed(&memory, "it could not be encoded");
 }
 
 #[tokio::test]

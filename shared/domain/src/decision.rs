@@ -114,20 +114,20 @@ fn weigh<'a>(rule: &Rule, facts: &mut impl Iterator<Item = &'a Fact>) -> Verdict
     match rule {
         Rule::Condition(_) => facts.next().map_or(Verdict::Unknown, |fact| fact.verdict),
         // Every child takes its facts off the iterator, so none may be skipped.
-        Rule::All(rules) => rules.iter().fold(Verdict::Yes, |sum, rule| {
-            match (sum, weigh(rule, facts)) {
+        Rule::All(rules) => {
+            rules.iter().fold(Verdict::Yes, |sum, rule| match (sum, weigh(rule, facts)) {
                 (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
                 (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
                 _ => Verdict::Yes,
-            }
-        }),
-        Rule::Any(rules) => rules.iter().fold(Verdict::No, |sum, rule| {
-            match (sum, weigh(rule, facts)) {
+            })
+        }
+        Rule::Any(rules) => {
+            rules.iter().fold(Verdict::No, |sum, rule| match (sum, weigh(rule, facts)) {
                 (Verdict::Yes, _) | (_, Verdict::Yes) => Verdict::Yes,
                 (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
                 _ => Verdict::No,
-            }
-        }),
+            })
+        }
     }
 }
 

@@ -411,7 +411,8 @@ mod tests {
 
     #[test]
     fn the_largest_number_and_no_larger() {
-        let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
+        let largest =
+            "115792089237316195423570985008687907853269984665640564039457584007913129639935";
         assert_eq!(U256::from_decimal(largest), Some(U256([0xff; 32])));
         assert_eq!(U256([0xff; 32]).to_string(), largest);
         let larger = largest.replace("9935", "9936");

@@ -56,10 +56,9 @@ pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Account, Sess
     // The caller's clock is checked below; the library would read the system's.
     validation.validate_exp = false;
     validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-    let claims =
-        jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(key), &validation)
-            .map_err(|_| SessionError::Invalid)?
-            .claims;
+    let claims = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(key), &validation)
+        .map_err(|_| SessionError::Invalid)?
+        .claims;
     if now >= claims.exp {
         return Err(SessionError::Expired);
     }

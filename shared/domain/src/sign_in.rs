@@ -100,8 +100,7 @@ pub fn verify(
         return Err(SignInError::Foreign("URI"));
     }
     check_times(expected, &message)?;
-    let account =
-        Account { chain: ChainId(message.chain_id), address: Address(message.address) };
+    let account = Account { chain: ChainId(message.chain_id), address: Address(message.address) };
     let nonce_expires_at =
         nonce::check(expected.key, &message.nonce, expected.domain, &account, expected.now)?;
     let mut bytes = [0_u8; 65];
@@ -162,8 +161,7 @@ mod tests {
 
     fn sign(key: &SigningKey, text: &str) -> String {
         let prefixed = format!("\x19Ethereum Signed Message:\n{}{text}", text.len());
-        let (signature, id) =
-            key.sign_prehash_recoverable(&Keccak256::digest(prefixed)).unwrap();
+        let (signature, id) = key.sign_prehash_recoverable(&Keccak256::digest(prefixed)).unwrap();
         format!("0x{}{:02x}", hex::encode(signature.to_bytes()), 27 + id.to_byte())
     }
 

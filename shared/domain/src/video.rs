@@ -159,8 +159,7 @@ mod tests {
             "contract":"0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"}}"#;
         let read = video(good).unwrap();
         assert!(read.policy.is_some());
-        let again: Video =
-            serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
+        let again: Video = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
         assert_eq!(again, read);
         assert!(video("{}").is_err());
         assert!(video("").is_err());

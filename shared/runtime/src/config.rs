@@ -63,6 +63,17 @@ impl Environment {
         }
     }
 
+    /// A whole number of at least 1, with a default.
+    ///
+    /// # Errors
+    /// Names the variable.
+    pub fn number_or(&self, name: &'static str, default: u64) -> Result<u64, ConfigError> {
+        match (self.lookup)(name) {
+            Some(text) if !text.is_empty() => self.number(name),
+            _ => Ok(default),
+        }
+    }
+
     /// A list between commas, which may be empty or absent.
     ///
     /// # Errors
@@ -107,6 +118,9 @@ mod tests {
         assert_eq!(environment.text("WORD").unwrap(), "word");
         assert_eq!(environment.text_or("EMPTY", "default"), "default");
         assert_eq!(environment.number("TEN").unwrap(), 10);
+        assert_eq!(environment.number_or("TEN", 7).unwrap(), 10);
+        assert_eq!(environment.number_or("ABSENT", 7).unwrap(), 7);
+        assert_eq!(environment.number_or("EMPTY", 7).unwrap(), 7);
         assert_eq!(environment.list::<u8>("LIST").unwrap(), [1, 2, 3]);
         assert_eq!(environment.list::<u8>("ABSENT").unwrap(), [] as [u8; 0]);
         for (name, error) in [
@@ -114,6 +128,7 @@ mod tests {
             ("EMPTY", environment.text("EMPTY").unwrap_err()),
             ("WORD", environment.number("WORD").unwrap_err()),
             ("ZERO", environment.number("ZERO").unwrap_err()),
+            ("ZERO", environment.number_or("ZERO", 7).unwrap_err()),
             ("WORD", environment.list::<u8>("WORD").unwrap_err()),
         ] {
             assert!(error.to_string().contains(name), "{error}");

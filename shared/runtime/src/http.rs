@@ -4,7 +4,9 @@ use crate::telemetry;
 use app::problem::{Error, Problem, RETRY_AFTER};
 use domain::video;
 use lambda_http::http::StatusCode;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER};
+use lambda_http::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER,
+};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response, service_fn};
 use serde::Serialize;
@@ -116,6 +118,16 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     })
 }
 
+/// The session token that a request shows, if it shows one.
+///
+/// # Errors
+/// 401 when it shows something else.
+pub fn bearer(request: &Request) -> Result<Option<&str>, Error> {
+    let Some(header) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
+    let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+    token.map(Some).ok_or_else(|| Problem::SessionRequired.into())
+}
+
 /// The path's video id; what can't be one is not found.
 ///
 /// # Errors
@@ -142,4 +154,52 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
 /// The route that was asked for, as in `GET /v1/videos`.
 pub fn route_key(request: &Request) -> String {
     route(request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::ports::PortError;
+
+    fn answer(error: Error) -> (&'static str, Response<Body>, String) {
+        let (outcome, reply) = refusal("id", error);
+        let response = respond(reply).unwrap();
+        let body = String::from_utf8(response.body().to_vec()).unwrap();
+        (outcome, response, body)
+    }
+
+    #[test]
+    fn a_fault_outside_is_unavailable_and_what_it_said_stays_in_the_log() {
+        let (outcome, response, body) = answer(PortError::new("dynamodb", "s3cret").into());
+        assert_eq!((outcome, response.status().as_u16()), ("unavailable", 503));
+        assert_eq!(response.headers()[RETRY_AFTER_HEADER], RETRY_AFTER.to_string());
+        assert!(!body.contains("s3cret") && !body.contains("dynamodb"), "{body}");
+    }
+
+    #[test]
+    fn a_problem_is_a_document_that_nobody_keeps() {
+        let (outcome, response, body) = answer(Problem::NotACreator.into());
+        assert_eq!((outcome, response.status().as_u16()), ("not-a-creator", 403));
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert!(!response.headers().contains_key(RETRY_AFTER_HEADER));
+        let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(document["type"], "https://streamgate.dev/problems/not-a-creator");
+        assert_eq!(document["status"], 403);
+    }
+
+    #[test]
+    fn nothing_to_say_has_no_media_type() {
+        let response = respond(Reply::empty()).unwrap();
+        assert_eq!(response.status().as_u16(), 204);
+        assert!(!response.headers().contains_key(CONTENT_TYPE));
+    }
+
+    #[test]
+    fn a_body_has_a_limit() {
+        let request = |size| Request::new(Body::Text(format!("\"{}\"", "x".repeat(size - 2))));
+        assert!(body::<String>(&request(MAX_BODY)).is_ok());
+        let refused = body::<String>(&request(MAX_BODY + 1));
+        assert!(matches!(refused, Err(Error::Problem(Problem::BodyTooLarge(_)))));
+    }
 }

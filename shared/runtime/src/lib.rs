@@ -2,7 +2,6 @@
 
 pub mod aws;
 pub mod config;
-#[cfg(feature = "custom-resource")]
 pub mod custom_resource;
 pub mod http;
 pub mod queue;

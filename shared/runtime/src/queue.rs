@@ -1,22 +1,26 @@
 //! SQS batches in, the messages that failed out.
 
+use crate::config::Environment;
 use crate::telemetry;
+use adapter_sqs::Sqs;
 use app::ports::PortError;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::{LambdaEvent, service_fn};
-use adapter_sqs::Sqs;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// How long a message stays hidden from others without a sign of life, in seconds. Whoever works
-/// on it renews this lease; when a worker is killed, the message is back this soon, rather than
-/// after the queue's own visibility timeout, which must outlast the longest task.
-const LEASE: i32 = 60;
-/// After how many seconds a failed message comes again, for each attempt so far.
-const BACK_OFF: i32 = 5;
+/// How long a message stays hidden from others without a sign of life, in seconds, unless
+/// `LEASE_SECONDS` says otherwise. Whoever works on it renews this lease; when a worker is killed,
+/// the message is back this soon, rather than after the queue's own visibility timeout, which must
+/// outlast the longest task.
+const LEASE: u64 = 60;
+/// SQS hides a message for at most 12 hours.
+const LONGEST_LEASE: u64 = 12 * 3600;
+/// After how many seconds a message that failed once comes again; twice as long after each failure.
+const BACK_OFF: i32 = 15;
 /// On which delivery a message is tried for the last time: template.yaml's `maxReceiveCount`.
-const MAX_ATTEMPTS: u32 = 3;
+pub const MAX_ATTEMPTS: u32 = 5;
 
 /// A message at work.
 #[derive(Debug)]
@@ -49,12 +53,14 @@ impl Message {
 /// that fails is told to SQS alone, and comes again until it ends in the dead-letter queue.
 ///
 /// # Errors
-/// When the runtime API is lost.
+/// When `LEASE_SECONDS` can't be one, or the runtime API is lost.
 pub async fn serve(
     route: &'static str,
     own: Sqs,
     handle: impl AsyncFn(&Message) -> Result<(), PortError>,
 ) -> Result<(), lambda_runtime::Error> {
+    let lease = Environment::new().number_or("LEASE_SECONDS", LEASE)?.min(LONGEST_LEASE);
+    let lease = i32::try_from(lease)?;
     let (own, handle) = (&own, &handle);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let mut failures = SqsBatchResponse::default();
@@ -62,12 +68,12 @@ pub async fn serve(
             let since = Instant::now();
             let id = message.message_id.clone().unwrap_or_default();
             let message = read(message);
-            let outcome = leased(own, &message.receipt, handle(&message)).await;
+            let outcome = leased(own, lease, &message.receipt, handle(&message)).await;
             let (word, status) = match outcome {
                 Ok(()) => ("ok", 200),
                 Err(error) => {
                     tracing::error!(request = id, %error, "a message failed");
-                    let wait = BACK_OFF * message.attempt.cast_signed();
+                    let wait = BACK_OFF << (message.attempt - 1).min(MAX_ATTEMPTS);
                     if let Err(error) = own.extend(&message.receipt, wait).await {
                         tracing::warn!(request = id, %error, "it comes again later than it could");
                     }
@@ -86,16 +92,17 @@ pub async fn serve(
 
 async fn leased(
     own: &Sqs,
+    lease: i32,
     receipt: &str,
     work: impl Future<Output = Result<(), PortError>>,
 ) -> Result<(), PortError> {
     let renew = async {
         loop {
             // A lease that can't be renewed risks a duplicate, which changes nothing.
-            if let Err(error) = own.extend(receipt, LEASE).await {
+            if let Err(error) = own.extend(receipt, lease).await {
                 tracing::warn!(%error, "the lease could not be renewed");
             }
-            tokio::time::sleep(Duration::from_secs(LEASE.cast_unsigned().into()) / 3).await;
+            tokio::time::sleep(Duration::from_secs(lease.cast_unsigned().into()) / 3).await;
         }
     };
     tokio::select! {
@@ -126,7 +133,8 @@ pub fn created_objects(message: &Message) -> Result<Vec<String>, PortError> {
         .collect()
 }
 
-fn read(message: SqsMessage) -> Message {
+/// A message as SQS hands it over.
+pub fn read(message: SqsMessage) -> Message {
     let attempt = message
         .attributes
         .get("ApproximateReceiveCount")

@@ -1,6 +1,7 @@
 //! Secrets and settings that are fetched at the first request and kept: start-up stays quick.
 
 use crate::config::{ConfigError, Environment};
+use crate::http;
 use adapter_secrets::{ChainSettings, Edge, Secrets};
 use app::SessionKey;
 use app::ports::PortError;
@@ -8,7 +9,6 @@ use app::problem::{Error, Problem};
 use domain::account::Account;
 use domain::session;
 use lambda_http::Request;
-use lambda_http::http::header::AUTHORIZATION;
 use tokio::sync::OnceCell;
 
 /// Sessions, for functions that only callers with one may use.
@@ -53,12 +53,7 @@ impl Sessions {
     /// # Errors
     /// 401 when it shows one that is not valid.
     pub async fn caller_if_any(&self, request: &Request) -> Result<Option<Account>, Error> {
-        let Some(header) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
-        let token = header
-            .to_str()
-            .ok()
-            .and_then(|text| text.strip_prefix("Bearer "))
-            .ok_or(Problem::SessionRequired)?;
+        let Some(token) = http::bearer(request)? else { return Ok(None) };
         let now = app::ports::Clock::now(&app::ports::System);
         Ok(Some(session::verify(&self.key().await?.0, token, now)?))
     }

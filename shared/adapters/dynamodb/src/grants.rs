@@ -1,13 +1,11 @@
 use crate::{failed, from_item, number, string, to_item};
-use app::ports::{GrantStore, PortError};
+use app::ports::{GrantStore, PortError, Random, System};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::{
-    TransactWriteItemsError, TransactWriteItemsOutput,
-};
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use domain::grant::Grant;
 use domain::video::Stage;
+use std::time::Duration;
 
 /// The grants, beside the videos whose policies they were decided on.
 #[derive(Debug, Clone)]
@@ -33,23 +31,37 @@ impl Grants {
     }
 }
 
-/// Whether a transaction's conditions held. A conflict with another transaction is a fault: the
-/// SDK has retried it already.
-pub(crate) fn transacted<R: std::fmt::Debug + Send + Sync + 'static>(
-    answer: Result<TransactWriteItemsOutput, SdkError<TransactWriteItemsError, R>>,
+/// How often a transaction is tried that meets another on the same item. The SDK does not: many
+/// viewers of one video, or two tasks that end together, are no reason to fail.
+const TRIES: u32 = 8;
+
+/// Writes all of it, or nothing if a condition does not hold.
+pub(crate) async fn transact(
+    client: &Client,
+    items: Vec<TransactWriteItem>,
 ) -> Result<bool, PortError> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error) => {
-            let refused = match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
-                    .cancellation_reasons()
-                    .iter()
-                    .any(|reason| reason.code() == Some("ConditionalCheckFailed")),
-                _ => false,
-            };
-            if refused { Ok(false) } else { Err(failed(error)) }
+    let mut tries = 1;
+    loop {
+        let answer =
+            client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+        let Err(error) = answer else { return Ok(true) };
+        let reasons: Vec<_> = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
+                .cancellation_reasons()
+                .iter()
+                .filter_map(CancellationReason::code)
+                .collect(),
+            _ => Vec::new(),
+        };
+        if reasons.contains(&"ConditionalCheckFailed") {
+            return Ok(false);
         }
+        if !reasons.contains(&"TransactionConflict") || tries == TRIES {
+            return Err(failed(error));
+        }
+        tries += 1;
+        let jitter = u64::from(Random::bytes::<1>(&System)[0]);
+        tokio::time::sleep(Duration::from_millis(jitter * u64::from(tries) / 4)).await;
     }
 }
 
@@ -75,14 +87,11 @@ impl GrantStore for Grants {
             .expression_attribute_names("#grant", "grant")
             .build()
             .map_err(broken)?;
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().condition_check(check).build())
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .send()
-            .await;
-        transacted(answer)
+        let items = vec![
+            TransactWriteItem::builder().condition_check(check).build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        transact(&self.client, items).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Grant>, PortError> {

@@ -11,7 +11,7 @@ pub use tasks::Tasks;
 pub use videos::Videos;
 
 use app::ports::PortError;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Seconds;
 use serde::Serialize;
@@ -20,10 +20,8 @@ use std::collections::HashMap;
 
 type Item = HashMap<String, AttributeValue>;
 
-fn failed<E: std::error::Error + Send + Sync + 'static, R: std::fmt::Debug + Send + Sync + 'static>(
-    error: SdkError<E, R>,
-) -> PortError {
-    PortError::new("dynamodb", DisplayErrorContext(error))
+fn failed<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> PortError {
+    adapter_aws::failed("dynamodb", &error)
 }
 
 fn to_item(value: &impl Serialize) -> Result<Item, PortError> {

@@ -105,20 +105,18 @@ impl TaskStore for Tasks {
             .table_name(&self.videos)
             .key("id", string(video))
             .update_expression("SET updated_at = :now ADD tasks_done :one")
-            .condition_expression("stage = :transcoding")
+            .condition_expression("stage IN (:transcoding, :failed)")
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
+            .expression_attribute_values(":failed", string(Stage::Failed.as_str()))
             .build()
             .map_err(broken)?;
-        let answer = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(record).build())
-            .transact_items(TransactWriteItem::builder().update(count).build())
-            .send()
-            .await;
-        crate::grants::transacted(answer)
+        let items = vec![
+            TransactWriteItem::builder().update(record).build(),
+            TransactWriteItem::builder().update(count).build(),
+        ];
+        crate::grants::transact(&self.client, items).await
     }
 
     async fn remove(&self, video: &str) -> Result<(), PortError> {

@@ -125,7 +125,9 @@ impl VideoStore for Videos {
                 set += ", reason = :reason";
                 update = update.expression_attribute_values(":reason", string(reason));
             }
-            Change::Uploaded | Change::Ready | Change::Deleting => {}
+            // A part that failed and was tried again is no reason any more.
+            Change::Ready => set += " REMOVE reason",
+            Change::Uploaded | Change::Deleting => {}
         }
         applied(update.update_expression(set)).await
     }

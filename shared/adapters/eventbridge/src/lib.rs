@@ -2,7 +2,6 @@
 
 use app::ports::{Event, Events, PortError};
 use aws_sdk_eventbridge::Client;
-use aws_sdk_eventbridge::error::DisplayErrorContext;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
 /// The bus.
@@ -25,8 +24,8 @@ impl Events for EventBridge {
             Event::VideoReady { .. } => "VideoReady",
             Event::VideoFailed { .. } => "VideoFailed",
         };
-        let detail = serde_json::to_string(event)
-            .map_err(|error| PortError::new("eventbridge", error))?;
+        let detail =
+            serde_json::to_string(event).map_err(|error| PortError::new("eventbridge", error))?;
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source("streamgate")
@@ -39,7 +38,7 @@ impl Events for EventBridge {
             .entries(entry)
             .send()
             .await
-            .map_err(|error| PortError::new("eventbridge", DisplayErrorContext(error)))?;
+            .map_err(|error| adapter_aws::failed("eventbridge", &error))?;
         match answer.failed_entry_count() {
             0 => Ok(()),
             _ => Err(PortError::new("eventbridge", "the bus did not take the event")),

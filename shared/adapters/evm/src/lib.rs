@@ -104,8 +104,7 @@ impl Connected {
 
     /// The head of every configured chain, or why it can't be read.
     pub async fn heads(&self) -> Vec<(ChainId, Result<Block, String>)> {
-        let mut heads = Vec::new();
-        for (chain, providers) in &self.chains {
+        let heads = self.chains.iter().map(|(chain, providers)| async move {
             let mut outcome = Err("no provider is configured".to_owned());
             for provider in providers {
                 outcome = within(provider.head(*chain)).await.map_err(|error| error.to_string());
@@ -113,9 +112,9 @@ impl Connected {
                     break;
                 }
             }
-            heads.push((*chain, outcome));
-        }
-        heads
+            (*chain, outcome)
+        });
+        futures::future::join_all(heads).await
     }
 
     async fn read(&self, chain: ChainId, holder: Address, reads: &[&Condition]) -> Vec<Fact> {
@@ -123,16 +122,23 @@ impl Connected {
         let Some(providers) = self.chains.get(&chain) else {
             return unknown("the chain is not configured");
         };
+        let mut best = unknown("no provider of the chain gave an answer");
         for (index, provider) in providers.iter().enumerate() {
             match within(provider.read(chain, holder, reads)).await {
-                Ok(facts) => return facts,
+                Ok(facts) if gaps(&facts) == 0 => return facts,
+                Ok(facts) if gaps(&facts) < gaps(&best) => best = facts,
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%chain, provider = index, %error, "a provider gave no answer");
                 }
             }
         }
-        unknown("no provider of the chain gave an answer")
+        best
     }
+}
+
+fn gaps(facts: &[Fact]) -> usize {
+    facts.iter().filter(|fact| fact.verdict == Verdict::Unknown).count()
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Silence>>) -> Result<T, Silence> {
@@ -217,9 +223,15 @@ impl RpcProvider {
         let answer = match self.client.call(call).block(BlockId::hash(hash)).await {
             Ok(answer) => Some(answer),
             Err(error) if reverted(&error) => None,
+            // This one question could not be answered; the others of the decision may be.
+            Err(RpcError::ErrorResp(_)) => {
+                return Ok(Fact::unknown("the provider could not run the question"));
+            }
             Err(error) => return Err(silence(&error)),
         };
-        let (verdict, value, reason) = judge(holding, wallet, answer.as_ref())?;
+        let Ok((verdict, value, reason)) = judge(holding, wallet, answer.as_ref()) else {
+            return Ok(Fact::unknown("the contract's answer makes no sense"));
+        };
         Ok(Fact { verdict, value, block: Some(block.clone()), reason })
     }
 }
@@ -233,7 +245,11 @@ fn judge(
 ) -> Result<Judgement, Silence> {
     let no = |reason: &str| (Verdict::No, None, Some(reason.to_owned()));
     let answer = match answer {
-        None => return Ok(no("the contract refused the question: there is no such token, or it is no ERC-721")),
+        None => {
+            return Ok(no(
+                "the contract refused the question: there is no such token, or it is no ERC-721",
+            ));
+        }
         Some(answer) if answer.is_empty() => return Ok(no("no ERC-721 contract answers there")),
         Some(answer) if answer.len() != 32 => return Err(Silence::Garbage),
         Some(answer) => answer,
@@ -241,7 +257,8 @@ fn judge(
     let verdict = |holds| if holds { Verdict::Yes } else { Verdict::No };
     Ok(match holding {
         Holding::Balance(least) => {
-            let balance = balanceOfCall::abi_decode_returns(answer).map_err(|_| Silence::Garbage)?;
+            let balance =
+                balanceOfCall::abi_decode_returns(answer).map_err(|_| Silence::Garbage)?;
             let holds = U256(balance.to_be_bytes()) >= *least;
             let reason = (!holds).then(|| format!("holds {balance}, needs {least}"));
             (verdict(holds), Some(balance.to_string()), reason)

@@ -127,7 +127,8 @@ impl Random for Memory {
         let count = self.counter.fetch_add(1, Ordering::SeqCst).to_be_bytes();
         let mut bytes = [0; N];
         for (byte, count) in bytes.iter_mut().zip(count.iter().cycle()) {
-            *byte = *count;
+            // With letters among the hex digits.
+            *byte = *count ^ 0xa5;
         }
         bytes
     }

@@ -2,7 +2,7 @@
 
 use app::ports::{MediaStore, PortError, ReceivedPart, UploadStore};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
@@ -28,10 +28,8 @@ impl S3 {
     }
 }
 
-fn failed<E: std::error::Error + Send + Sync + 'static, R: std::fmt::Debug + Send + Sync + 'static>(
-    error: SdkError<E, R>,
-) -> PortError {
-    PortError::new("s3", DisplayErrorContext(error))
+fn failed<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> PortError {
+    adapter_aws::failed("s3", &error)
 }
 
 fn presigning(lifetime: Seconds) -> Result<PresigningConfig, PortError> {
@@ -142,7 +140,14 @@ impl UploadStore for S3 {
     async fn size(&self, key: &str) -> Result<Option<u64>, PortError> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(head) => Ok(head.content_length().map(i64::cast_unsigned)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_not_found()) => Ok(None),
+            // Without ListBucket, S3 says forbidden for what is not there.
+            Err(error)
+                if error
+                    .raw_response()
+                    .is_some_and(|raw| matches!(raw.status().as_u16(), 403 | 404)) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(failed(error)),
         }
     }
@@ -178,8 +183,8 @@ impl UploadStore for S3 {
     }
 }
 
-fn code<E: aws_sdk_s3::error::ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
-    error.as_service_error().and_then(aws_sdk_s3::error::ProvideErrorMetadata::code)
+fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
 }
 
 impl MediaStore for S3 {
@@ -187,12 +192,7 @@ impl MediaStore for S3 {
         self.put_stream(key, content_type, CACHE_CONTROL, ByteStream::from(body)).await
     }
 
-    async fn put_file(
-        &self,
-        key: &str,
-        content_type: &str,
-        path: &Path,
-    ) -> Result<(), PortError> {
+    async fn put_file(&self, key: &str, content_type: &str, path: &Path) -> Result<(), PortError> {
         let body =
             ByteStream::from_path(path).await.map_err(|error| PortError::new("s3", error))?;
         self.put_stream(key, content_type, CACHE_CONTROL, body).await
@@ -207,8 +207,7 @@ impl MediaStore for S3 {
             }
             Err(error) => return Err(failed(error)),
         };
-        let body =
-            answer.body.collect().await.map_err(|error| PortError::new("s3", error))?;
+        let body = answer.body.collect().await.map_err(|error| PortError::new("s3", error))?;
         Ok(Some(body.to_vec()))
     }
 

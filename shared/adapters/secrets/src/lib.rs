@@ -3,7 +3,6 @@
 use app::SessionKey;
 use app::ports::PortError;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use domain::account::ChainId;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
@@ -82,14 +81,26 @@ impl Secrets {
     /// The configured chains.
     ///
     /// # Errors
-    /// When they can't be read, or a chain is twice there or without an address.
+    /// When they can't be read, or an entry can't be: it is named by its place, not its content.
     pub async fn chains(&self, id: &str) -> Result<Vec<ChainSettings>, PortError> {
-        let chains: Vec<ChainSettings> = self.read(id).await?;
-        let mut names: Vec<_> = chains.iter().map(|settings| settings.chain).collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() != chains.len() || chains.iter().any(|settings| settings.rpc.is_empty()) {
-            return Err(shape(id));
+        let text = self.value(id).await?.ok_or_else(|| missing(id))?;
+        let chains: Vec<ChainSettings> = serde_json::from_str(&text).map_err(|_| {
+            let example = r#"[{"chain":"eip155:1","rpc":["https://..."]}]"#;
+            PortError::new("secretsmanager", format!("Chains (secret {id}) is not like {example}"))
+        })?;
+        for (index, settings) in chains.iter().enumerate() {
+            let trouble = if chains[..index].iter().any(|other| other.chain == settings.chain) {
+                "is there twice"
+            } else if !(1..=MAX_PROVIDERS).contains(&settings.rpc.len()) {
+                "needs 1 to 5 rpc addresses"
+            } else if !settings.rpc.iter().all(|address| is_http(address)) {
+                "has an rpc address that is not http:// or https://"
+            } else {
+                continue;
+            };
+            let cause =
+                format!("Chains (secret {id}), entry {index}: {} {trouble}", settings.chain);
+            return Err(PortError::new("secretsmanager", cause));
         }
         Ok(chains)
     }
@@ -109,7 +120,11 @@ impl Secrets {
     ///
     /// # Errors
     /// When the secret can't be read or written, or holds something else.
-    pub async fn ensure_signing_key(&self, id: &str, fresh: SigningKey) -> Result<String, PortError> {
+    pub async fn ensure_signing_key(
+        &self,
+        id: &str,
+        fresh: SigningKey,
+    ) -> Result<String, PortError> {
         let key = if self.value(id).await?.is_some() {
             self.signing_key(id).await?
         } else {
@@ -136,7 +151,7 @@ impl Secrets {
             {
                 Ok(None)
             }
-            Err(error) => Err(PortError::new("secretsmanager", DisplayErrorContext(error))),
+            Err(error) => Err(adapter_aws::failed("secretsmanager", &error)),
         }
     }
 
@@ -149,8 +164,16 @@ impl Secrets {
             .send()
             .await
             .map(drop)
-            .map_err(|error| PortError::new("secretsmanager", DisplayErrorContext(error)))
+            .map_err(|error| adapter_aws::failed("secretsmanager", &error))
     }
+}
+
+/// How many providers a chain may have; they are tried in turn.
+const MAX_PROVIDERS: usize = 5;
+
+fn is_http(address: &str) -> bool {
+    let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
 }
 
 fn missing(id: &str) -> PortError {

@@ -2,7 +2,6 @@
 
 use app::ports::{PortError, Queue};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::Serialize;
 
 /// One queue.
@@ -31,14 +30,13 @@ impl Sqs {
             .send()
             .await
             .map(drop)
-            .map_err(|error| PortError::new("sqs", DisplayErrorContext(error)))
+            .map_err(|error| adapter_aws::failed("sqs", &error))
     }
 }
 
 impl<Message: Serialize> Queue<Message> for Sqs {
     async fn send(&self, message: &Message) -> Result<(), PortError> {
-        let body =
-            serde_json::to_string(message).map_err(|error| PortError::new("sqs", error))?;
+        let body = serde_json::to_string(message).map_err(|error| PortError::new("sqs", error))?;
         self.client
             .send_message()
             .queue_url(&self.url)
@@ -46,6 +44,6 @@ impl<Message: Serialize> Queue<Message> for Sqs {
             .send()
             .await
             .map(drop)
-            .map_err(|error| PortError::new("sqs", DisplayErrorContext(error)))
+            .map_err(|error| adapter_aws::failed("sqs", &error))
     }
 }

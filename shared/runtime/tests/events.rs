@@ -1,0 +1,337 @@
+//! The samples in events/, read as the functions read them, and their bad twins, refused.
+//!
+//! A sample is named by its function, and by a variant behind `_`. A bad twin lies in events/bad/
+//! and has the problem with which it must be refused behind the sample's name:
+//! `video-create.policy-invalid.json`; what comes behind a second dot only tells twins apart.
+//! `dead-letter` is a message that fails until SQS puts it away, `unreadable` an event that does
+//! not reach the function's code.
+//!
+//! Every sample happens at [`NOW`] in a scene that is made for it: the ready (or, for an upload,
+//! uploading) video of the wallet that signed the samples.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use adapter_memory::Memory;
+use adapter_memory::arrange::{CHAIN, LIMITS, NOW, VIDEO, at_once};
+use app::SessionKey;
+use app::complete_upload::complete_upload;
+use app::create_video::{Rules, create_video};
+use app::delete_video::delete_video;
+use app::grant_playback::{Gate, grant_playback};
+use app::open_session::{SignedMessage, open_session};
+use app::plan_transcode::{PublishMessage, TaskMessage, plan_transcode};
+use app::plan_upload::plan_upload;
+use app::problem::{Error, Problem};
+use app::publish_video::publish_video;
+use app::read_video::{list_videos, read_video};
+use app::request_nonce::{NonceRequest, Site, request_nonce};
+use app::run_task::run_task;
+use app::set_policy::set_policy;
+use app::sign_playlist::{Signer, sign_playlist};
+use app::verify_policy::verify_policy;
+use aws_lambda_events::event::sqs::SqsEvent;
+use domain::account::{Account, Address};
+use domain::grant::{self, Grant};
+use domain::session;
+use domain::video::{Stage, video_of_source};
+use lambda_http::Request;
+use runtime::custom_resource;
+use runtime::{http, queue};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// With which the samples' sessions and nonces were made.
+const KEY: [u8; 32] = [7; 32];
+/// Of the grant that playlist-sign.json shows.
+const TOKEN: &str = "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
+const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
+const ORIGIN: &str = "https://d111111abcdef8.cloudfront.net";
+
+/// How an event is refused: the problem's name and its HTTP status.
+type Refusal = (&'static str, u16);
+
+const DEAD_LETTER: Refusal = ("dead-letter", 0);
+const UNREADABLE: Refusal = ("unreadable", 0);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Names, without `.json`, and texts of the samples in a folder.
+fn samples(folder: &str) -> Vec<(String, String)> {
+    let mut found: Vec<_> = fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// The function of a sample.
+fn function(name: &str) -> &str {
+    name.split(['_', '.']).next().unwrap()
+}
+
+fn functions() -> BTreeSet<String> {
+    fs::read_dir(root().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// The wallet that signed the samples.
+fn wallet() -> Account {
+    "eip155:1:0x58DA990A8F4A3a6ca7cb6315d68a140105917352".parse().unwrap()
+}
+
+fn caller(request: &Request) -> Result<Account, Error> {
+    let token = http::bearer(request)?.ok_or(Problem::SessionRequired)?;
+    Ok(session::verify(&KEY, token, NOW)?)
+}
+
+fn scene(stage: Stage) -> Memory {
+    let memory = Memory::with_video(stage);
+    memory.change(|video| video.owner = wallet().address);
+    memory
+}
+
+/// A published video and the grant of [`TOKEN`].
+async fn published() -> Memory {
+    let memory = scene(Stage::Uploaded);
+    let m = &memory;
+    plan_transcode(m, m, m, m, m, m, m, &LIMITS, VIDEO).await.unwrap();
+    for message in m.take_task_messages() {
+        run_task(m, m, m, m, m, m, m, m, &message).await.unwrap();
+    }
+    publish_video(m, m, m, m, m, VIDEO).await.unwrap();
+    let key = grant::key(TOKEN).unwrap();
+    let grant = Grant {
+        grant: key.clone(),
+        video: VIDEO.into(),
+        account: wallet(),
+        policy_revision: 1,
+        created_at: NOW,
+        expires_at: NOW + 60,
+    };
+    memory.grants.lock().unwrap().insert(key, grant);
+    memory
+}
+
+/// What the function does with a request, on stores in memory.
+async fn handle(function: &str, request: &Request) -> Result<(), Error> {
+    let site = Site {
+        origin: ORIGIN.into(),
+        domain: DOMAIN.into(),
+        key: SessionKey(KEY),
+        nonce_lifetime: 300,
+    };
+    let ready = scene(Stage::Ready);
+    let m = &ready;
+    match function {
+        "auth-nonce" => {
+            let NonceRequest { account } = http::body(request)?;
+            request_nonce(m, &site, &account);
+        }
+        "auth-session" => {
+            let SignedMessage { message, signature } = http::body(request)?;
+            let session = open_session(m, m, &site, 60, &message, &signature).await?;
+            assert_eq!(session.account, wallet());
+        }
+        "video-create" => {
+            let owner = caller(request)?.address;
+            let creators = vec![wallet().address];
+            let rules = Rules { creators, max_bytes: 1 << 40, chains: vec![CHAIN] };
+            create_video(m, m, m, &rules, owner, http::body(request)?).await?;
+        }
+        "video-upload" => {
+            let uploading = scene(Stage::Uploading);
+            let m = &uploading;
+            let owner = caller(request)?.address;
+            let id = http::video_id(request)?;
+            if http::route_key(request).starts_with("POST") {
+                m.receive_all();
+                complete_upload(m, m, m, owner, &id).await?;
+            } else {
+                plan_upload(m, m, m, owner, &id).await?;
+            }
+        }
+        "video-read" if http::path(request, "id").is_err() => {
+            assert_eq!(list_videos(m, caller(request)?.address).await?.len(), 1);
+        }
+        "video-read" => {
+            let caller = caller(request)?.address;
+            read_video(m, Some(caller), &http::video_id(request)?).await?;
+        }
+        "video-policy" => {
+            let owner = caller(request)?.address;
+            let id = http::video_id(request)?;
+            set_policy(m, m, &[CHAIN], owner, &id, http::body(request)?).await?;
+        }
+        "video-delete" => {
+            let owner = caller(request)?.address;
+            delete_video(m, m, m, m, m, owner, &http::video_id(request)?).await?;
+        }
+        "chain-verify" => {
+            caller(request)?;
+            verify_policy(m, &[CHAIN], &http::body(request)?).await?;
+        }
+        "playback-grant" => {
+            let viewer = caller(request)?;
+            let id = http::video_id(request)?;
+            let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
+            let contract = adapter_memory::arrange::CONTRACT;
+            m.holds(contract, stranger, domain::decision::Verdict::No);
+            let gate = Gate { origin: ORIGIN, lifetime: 60 };
+            grant_playback(m, m, m, m, &gate, viewer, &id).await?;
+        }
+        "playlist-sign" => {
+            let id = http::video_id(request)?;
+            let name = http::path(request, "name")?;
+            let token = http::query(request, "grant").unwrap_or_default();
+            let key = p256::ecdsa::SigningKey::from_slice(&[5; 32]).unwrap();
+            let signer = Signer { origin: ORIGIN.into(), key, key_pair_id: "K1".into() };
+            let m = &published().await;
+            sign_playlist(m, m, m, &signer, &id, &name, &token).await?;
+        }
+        "health" => {}
+        other => panic!("{other} answers no requests"),
+    }
+    Ok(())
+}
+
+/// What the function does with a message of a queue.
+fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
+    assert!(!message.receipt.is_empty() && message.attempt == 1);
+    let read = match function {
+        "transcode-plan" => queue::created_objects(message).map(|keys| {
+            for key in keys {
+                assert_eq!(video_of_source(&key), Some(VIDEO));
+            }
+        }),
+        "transcode-work" => message.json::<TaskMessage>().map(|task| {
+            assert_eq!((task.video.as_str(), task.task.as_str()), (VIDEO, "720p"));
+        }),
+        "transcode-publish" => message.json::<PublishMessage>().map(|message| {
+            assert_eq!(message.video, VIDEO);
+        }),
+        other => panic!("{other} has no queue"),
+    };
+    read.map_err(|_| DEAD_LETTER)
+}
+
+/// What becomes of an event.
+fn judge(function: &str, text: &str) -> Result<(), Refusal> {
+    if function.starts_with("transcode-") {
+        let event: SqsEvent = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
+        assert_eq!(event.records.len(), 1);
+        for message in event.records {
+            consume(function, &queue::read(message))?;
+        }
+        return Ok(());
+    }
+    if function.starts_with("stack-") {
+        let request: custom_resource::Request =
+            serde_json::from_str(text).map_err(|_| UNREADABLE)?;
+        assert!(request.resource_properties.is_object());
+        return Ok(());
+    }
+    let request = lambda_http::request::from_str(text).map_err(|_| UNREADABLE)?;
+    match at_once(handle(function, &request)) {
+        Ok(()) => Ok(()),
+        Err(Error::Problem(problem)) => Err((problem.slug(), problem.status())),
+        Err(Error::Port(error)) => panic!("{function}: {error}"),
+    }
+}
+
+#[test]
+fn every_sample_is_taken() {
+    for (name, text) in samples("events") {
+        assert_eq!(judge(function(&name), &text), Ok(()), "events/{name}.json");
+    }
+}
+
+#[test]
+fn every_bad_twin_is_refused_for_its_own_reason() {
+    let statuses = [
+        ("body-invalid", 422),
+        ("body-too-large", 413),
+        ("domain-mismatch", 401),
+        ("grant-invalid", 403),
+        ("message-malformed", 422),
+        ("nonce-invalid", 401),
+        ("not-a-creator", 403),
+        ("not-found", 404),
+        ("policy-invalid", 422),
+        ("policy-refused", 403),
+        ("session-invalid", 401),
+        ("session-required", 401),
+        ("signature-invalid", 401),
+        DEAD_LETTER,
+        UNREADABLE,
+    ];
+    for (name, text) in samples("events/bad") {
+        let slug = name.split('.').nth(1).unwrap();
+        let expected = statuses.iter().find(|(known, _)| *known == slug);
+        let expected = expected.unwrap_or_else(|| panic!("{name}: unknown problem"));
+        assert_eq!(judge(function(&name), &text), Err(*expected), "events/bad/{name}.json");
+    }
+}
+
+#[test]
+fn every_function_has_a_sample_and_every_sample_a_bad_twin() {
+    let (good, bad) = (samples("events"), samples("events/bad"));
+    let sampled: BTreeSet<_> = good.iter().map(|(name, _)| function(name).to_owned()).collect();
+    assert_eq!(sampled, functions());
+    let twins: BTreeSet<_> = bad.iter().map(|(name, _)| name.split('.').next().unwrap()).collect();
+    let names: BTreeSet<_> = good.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(twins, names);
+}
+
+/// The template's routes, each as in `GET /v1/videos`.
+fn routes() -> BTreeSet<String> {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let lines: Vec<_> = template.lines().map(str::trim).collect();
+    let value = |line: &str, field: &str| line.strip_prefix(field).map(str::to_owned);
+    lines
+        .windows(2)
+        .filter_map(|pair| {
+            Some(format!("{} {}", value(pair[0], "Method: ")?, value(pair[1], "Path: ")?))
+        })
+        .collect()
+}
+
+#[test]
+fn every_route_of_the_template_has_a_sample() {
+    let sampled: BTreeSet<_> = samples("events")
+        .iter()
+        .filter_map(|(_, text)| lambda_http::request::from_str(text).ok())
+        .map(|request| http::route_key(&request))
+        .collect();
+    let routes = routes();
+    assert!(!routes.is_empty());
+    assert_eq!(sampled, routes);
+}
+
+#[test]
+fn an_answer_to_cloudformation_names_what_it_answers() {
+    let (_, text) = samples("events").into_iter().find(|(name, _)| name == "stack-keys").unwrap();
+    let request: custom_resource::Request = serde_json::from_str(&text).unwrap();
+    assert_eq!(request.request_type, custom_resource::RequestType::Create);
+    let data = serde_json::json!({"PublicKey": "PEM"});
+    let well = custom_resource::answer(&request, "stack-keys", Ok(data));
+    let ill = custom_resource::answer(&request, "stack-keys", Err("no such secret".into()));
+    for answer in [&well, &ill] {
+        assert_eq!(answer["PhysicalResourceId"], "stack-keys");
+        assert_eq!(answer["LogicalResourceId"], "StackKeys");
+        assert_eq!(answer["StackId"], request.stack_id);
+        assert_eq!(answer["RequestId"], request.request_id);
+    }
+    assert_eq!((&well["Status"], &well["Data"]["PublicKey"]), (&"SUCCESS".into(), &"PEM".into()));
+    assert_eq!((&ill["Status"], &ill["Reason"]), (&"FAILED".into(), &"no such secret".into()));
+}

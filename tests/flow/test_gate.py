@@ -1,0 +1,241 @@
+"""Who may watch: the stored policy and the chain decide, and nothing in the request does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import MISLED_CHAIN
+from tests.kit.chain import Token
+from tests.kit.client import Client, Refused
+from tests.kit.wallet import Wallet
+
+
+def refusal(client: Client, video: dict) -> Refused:
+    with pytest.raises(Refused) as caught:
+        client.playback(video["id"])
+    return caught.value
+
+
+def outcomes(refused: Refused) -> list[tuple[str, str]]:
+    return [(condition["path"], condition["outcome"]) for condition in refused.body["conditions"]]
+
+
+def test_a_holder_may_watch(as_holder, video, stack):
+    granted = as_holder.playback(video["id"])
+    assert granted["carrier"] == "query"
+    assert granted["grant"]["video"] == video["id"]
+    assert granted["grant"]["account"] == as_holder.wallet.account
+    for kind in ("hls", "dash"):
+        assert granted[kind].startswith(f"{stack.edge_origin}/v1/videos/{video['id']}/playlists/")
+
+
+def test_a_non_holder_may_not_and_reads_which_condition_failed(as_stranger, video, token, caip2):
+    refused = refusal(as_stranger, video)
+    assert (refused.status, refused.slug) == (403, "policy-refused")
+    (condition,) = refused.body["conditions"]
+    assert (condition["path"], condition["kind"], condition["chain"]) == ("rule", "erc721", caip2)
+    assert condition["contract"].lower() == token.address.lower()
+    assert (condition["outcome"], condition["value"]) == ("no", "0")
+    assert condition["block"]["number"] > 0 and len(condition["block"]["hash"]) == 66
+
+
+def test_without_a_session_nobody_may(as_nobody, video):
+    refused = refusal(as_nobody, video)
+    assert (refused.status, refused.slug) == (401, "session-required")
+
+
+def test_the_owner_may_always(as_creator, video, own_policy, token):
+    own_policy(token.policy(min_balance=1000))
+    assert as_creator.playback(video["id"])["hls"]
+    own_policy(None)
+    assert as_creator.playback(video["id"])["hls"]
+
+
+def test_without_a_policy_nobody_else_may(as_holder, as_stranger, video, own_policy):
+    own_policy(None)
+    for client in (as_holder, as_stranger):
+        refused = refusal(client, video)
+        assert (refused.status, refused.slug, refused.body["conditions"]) == (403, "policy-refused", [])
+
+
+def test_a_policy_change_holds_at_the_next_decision(as_holder, video, own_policy, token, policy):
+    assert as_holder.playback(video["id"])
+    own_policy(token.policy(min_balance=2))
+    refused = refusal(as_holder, video)
+    assert refused.body["conditions"][0]["value"] == "1"
+    seen = own_policy(policy)
+    assert seen["policy"] == {"version": 1, "rule": {**policy["rule"], "contract": seen["policy"]["rule"]["contract"]}}
+    assert as_holder.playback(video["id"])
+
+
+def test_all_and_any(as_holder, video, own_policy, token):
+    have, have_not = token.condition(min_balance=1), token.condition(min_balance=5)
+    own_policy({"version": 1, "rule": {"all": [have, have_not]}})
+    refused = refusal(as_holder, video)
+    assert outcomes(refused) == [("rule.all[0]", "yes"), ("rule.all[1]", "no")]
+    own_policy({"version": 1, "rule": {"any": [have_not, have]}})
+    assert as_holder.playback(video["id"])
+    own_policy({"version": 1, "rule": {"any": [have_not, {"all": [have, {"any": [have_not, have_not]}]}]}})
+    refused = refusal(as_holder, video)
+    assert [path for path, _ in outcomes(refused)] == [
+        "rule.any[0]",
+        "rule.any[1].all[0]",
+        "rule.any[1].all[1].any[0]",
+        "rule.any[1].all[1].any[1]",
+    ]
+    own_policy({"version": 1, "rule": {"all": [{"any": [have_not, have]}, have]}})
+    assert as_holder.playback(video["id"])
+
+
+def test_a_token_id_is_that_token_alone(stack, as_holder, as_stranger, video, own_policy, token):
+    token.mint(as_stranger.wallet.address, 77)
+    try:
+        own_policy(token.policy(token_id=77))
+        assert as_stranger.playback(video["id"])
+        refused = refusal(as_holder, video)
+        assert refused.body["conditions"][0]["value"].lower() == as_stranger.wallet.address.lower()
+        # No such token: the contract reverts, and that is a plain no.
+        own_policy(token.policy(token_id=999))
+        assert refusal(as_holder, video).slug == "policy-refused"
+        own_policy(token.policy(token_id=2**256 - 1))
+        assert refusal(as_holder, video).slug == "policy-refused"
+    finally:
+        token.burn(77)
+
+
+def test_a_sold_token_takes_the_right_with_it(stack, secrets, chain, creator, caip2, as_creator, video, own_policy):
+    # A collection and wallets of its own: other tests count what the shared holder has.
+    tickets = Token.deploy(chain, creator, "Tickets", "TIX")
+    seller, buyer = Wallet.numbered(5, caip2, "seller"), Wallet.numbered(6, caip2, "buyer")
+    tickets.mint(seller.address, 1)
+    own_policy(tickets.policy(token_id=1))
+    with Client(seller, stack.edge_origin).sign_in() as as_seller, Client(buyer, stack.edge_origin).sign_in() as as_buyer:
+        assert as_seller.playback(video["id"])
+        assert refusal(as_buyer, video).status == 403
+        tickets.transfer(seller, buyer.address, 1)
+        assert refusal(as_seller, video).status == 403
+        assert as_buyer.playback(video["id"])
+        tickets.burn(1)
+        assert refusal(as_buyer, video).status == 403
+
+
+def test_an_address_that_is_no_erc721_admits_nobody(as_holder, video, own_policy, caip2):
+    rule = {"kind": "erc721", "chain": caip2, "contract": "0x" + "12" * 20}
+    own_policy({"version": 1, "rule": rule})
+    assert refusal(as_holder, video).slug == "policy-refused"
+
+
+@pytest.mark.parametrize("body", [{"policy": None}, {"version": 1, "rule": {"any": []}}, "an open policy"])
+def test_a_policy_in_the_request_is_never_used(as_stranger, as_holder, video, token, caip2, body):
+    if isinstance(body, str):
+        # What the stranger would like the policy to be: satisfied by anybody.
+        body = {"policy": {"version": 1, "rule": {"any": [token.condition(min_balance=1), {"kind": "erc721", "chain": caip2, "contract": token.address, "min_balance": "0"}]}}}
+    path = f"/v1/videos/{video['id']}/playback"
+    assert as_stranger.ask("POST", path, body).status_code == 403
+    query = {"policy": "null", "contract": "0x" + "12" * 20, "chain": caip2, "account": as_holder.wallet.account}
+    assert as_stranger.ask("POST", path, params=query).status_code == 403
+    # Nor does it take anything away.
+    assert as_holder.ask("POST", path, params=query).status_code == 200
+
+
+def test_one_unreadable_chain_matters_only_where_it_could_change_the_answer(as_holder, as_stranger, video, own_policy, token):
+    readable = token.condition(min_balance=1)
+    unreadable = {**readable, "chain": MISLED_CHAIN}
+    own_policy({"version": 1, "rule": {"any": [unreadable, readable]}})
+    assert as_holder.playback(video["id"])
+    refused = refusal(as_stranger, video)
+    assert (refused.status, refused.slug) == (503, "unavailable")
+    own_policy({"version": 1, "rule": {"all": [unreadable, readable]}})
+    assert refusal(as_holder, video).status == 503
+    refused = refusal(as_stranger, video)
+    assert refused.status == 403 and outcomes(refused) == [("rule.all[0]", "unknown"), ("rule.all[1]", "no")]
+
+
+# ---- Trying a policy
+
+
+def test_verify_tells_each_outcome_and_grants_nothing(stack, as_stranger, holder, stranger, token):
+    from tests.kit import inside
+
+    rule = {"any": [token.condition(min_balance=1), token.condition(token_id=1), {**token.condition(), "chain": MISLED_CHAIN}]}
+    before = len(inside.grants(stack, "0" * 32))
+    # Anybody may ask about anybody: a chain is public.
+    answer = as_stranger.verify({"version": 1, "rule": rule}, holder.account)
+    assert answer["verdict"] == "yes"
+    assert [condition["outcome"] for condition in answer["conditions"]] == ["yes", "yes", "unknown"]
+    assert answer["conditions"][0]["value"] == "1"
+    assert set(answer) == {"verdict", "conditions"}
+    answer = as_stranger.verify({"version": 1, "rule": rule}, stranger.account)
+    assert answer["verdict"] == "unknown"
+    answer = as_stranger.verify(token.policy(min_balance=1), stranger.account)
+    assert answer["verdict"] == "no"
+    # One decision is read at one block.
+    assert len({condition["block"]["hash"] for condition in answer["conditions"]}) == 1
+    assert len(inside.grants(stack, "0" * 32)) == before
+
+
+def test_verify_needs_a_session(as_nobody, holder, token):
+    with pytest.raises(Refused) as caught:
+        as_nobody.verify(token.policy(), holder.account)
+    assert (caught.value.status, caught.value.slug) == (401, "session-required")
+
+
+# ---- Policies that can't be
+
+
+def deep(levels: int, leaf: dict) -> dict:
+    return leaf if levels == 0 else {"all": [deep(levels - 1, leaf)]}
+
+
+CONTRACT = "0x" + "12" * 20
+LEAF = {"kind": "erc721", "chain": "eip155:31337", "contract": CONTRACT}
+
+
+@pytest.mark.parametrize(
+    ("policy", "path"),
+    [
+        ({"version": 1, "rule": LEAF | {"chain": "eip155:1"}}, "rule.chain"),
+        ({"version": 1, "rule": {"any": [LEAF, LEAF | {"chain": "eip155:5"}]}}, "rule.any[1].chain"),
+        ({"version": 1, "rule": LEAF | {"chain": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}}, "rule.chain"),
+        ({"version": 1, "rule": LEAF | {"kind": "erc20"}}, "rule.kind"),
+        ({"version": 1, "rule": {"all": [{"any": [LEAF | {"kind": "ERC721"}]}]}}, "rule.all[0].any[0].kind"),
+        ({"version": 1, "rule": LEAF | {"contract": "0x12"}}, "rule.contract"),
+        ({"version": 1, "rule": LEAF | {"contract": "0x" + "00" * 20}}, "rule.contract"),
+        ({"version": 1, "rule": LEAF | {"min_balance": "0"}}, "rule.min_balance"),
+        ({"version": 1, "rule": LEAF | {"min_balance": 1}}, "rule.min_balance"),
+        ({"version": 1, "rule": LEAF | {"min_balance": "-1"}}, "rule.min_balance"),
+        ({"version": 1, "rule": LEAF | {"min_balance": str(2**256)}}, "rule.min_balance"),
+        ({"version": 1, "rule": LEAF | {"token_id": "0x1"}}, "rule.token_id"),
+        ({"version": 1, "rule": LEAF | {"token_id": "1", "min_balance": "1"}}, "rule"),
+        ({"version": 1, "rule": LEAF | {"min_ballance": "2"}}, "rule.min_ballance"),
+        ({"version": 1, "rule": {"all": []}}, "rule.all"),
+        ({"version": 1, "rule": {"all": [LEAF], "any": [LEAF]}}, "rule.any"),
+        ({"version": 1, "rule": deep(4, LEAF)}, "rule.all[0].all[0].all[0].all[0]"),
+        ({"version": 1, "rule": {"any": [LEAF] * 21}}, "rule.any[20]"),
+        ({"version": 2, "rule": LEAF}, "version"),
+        ({"version": "1", "rule": LEAF}, "version"),
+        ({"rule": LEAF}, "version"),
+        ({"version": 1}, "rule"),
+        ({"version": 1, "rule": LEAF, "owner": "me"}, "policy.owner"),
+        ({"version": 1, "rule": None}, "rule"),
+        ([], "policy"),
+        ("open", "policy"),
+    ],
+)
+def test_a_policy_that_cannot_be_is_refused_by_its_path_and_changes_nothing(as_creator, video, holder, policy, path):
+    before = as_creator.video(video["id"])
+    for method, where, body in (
+        ("PUT", f"/v1/videos/{video['id']}/policy", {"policy": policy}),
+        ("POST", "/v1/videos", {"title": "A film", "size": 10, "content_type": "video/mp4", "policy": policy}),
+        ("POST", "/v1/verify", {"policy": policy, "account": holder.account}),
+    ):
+        response = as_creator.ask(method, where, body)
+        problem = response.json()
+        assert (response.status_code, problem["type"].rpartition("/")[2], problem["path"]) == (422, "policy-invalid", path), where
+    assert as_creator.video(video["id"]) == before
+
+
+def test_a_policy_must_be_said(as_creator, video):
+    for body in ({}, {"policies": None}):
+        response = as_creator.ask("PUT", f"/v1/videos/{video['id']}/policy", body)
+        assert response.status_code == 422 and response.json()["type"].endswith("/body-invalid")
