@@ -36,16 +36,12 @@ KEEP = os.environ.get("STREAMGATE_KEEP", "") not in ("", "0")
 from tests.kit import contract  # noqa: E402
 from tests.kit.chain import Chain, Token  # noqa: E402
 from tests.kit.client import Client  # noqa: E402
-from tests.kit.fault_proxy import FaultProxy  # noqa: E402
+from tests.kit.fault_proxy import MISLED_CHAIN, RPC_PATH, FaultProxy  # noqa: E402
 from tests.kit.film import make_film  # noqa: E402
 from tests.kit.player import Player  # noqa: E402
 from tests.kit.secrets import Secrets  # noqa: E402
 from tests.kit.wallet import Wallet  # noqa: E402
 
-# The path of an RPC address is where providers put their keys.
-RPC_PATH = "/v2/rpc-key-that-no-log-may-hold"
-# A chain that is configured, and whose provider serves another one.
-MISLED_CHAIN = "eip155:424242"
 # The longest film the tests' stack takes, in seconds.
 LONGEST = 600
 
@@ -65,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack():
     """The real template in the local engine, with IAM enforced."""
-    from stack import Stack
+    from stack import Stack, StackError
 
     stack = Stack()
     if OWN_STATE and not KEEP:
@@ -79,7 +75,11 @@ def stack():
         {"chain": MISLED_CHAIN, "rpc": [f"http://127.0.0.1:{PROXY_PORT}/misled"]},
     ]
     try:
-        stack.up(Chains=json.dumps(chains, separators=(",", ":")), MaxDurationSeconds=str(LONGEST))
+        try:
+            stack.up(Chains=json.dumps(chains, separators=(",", ":")), MaxDurationSeconds=str(LONGEST))
+        except StackError as problem:
+            # Once, and not for each of some hundred tests.
+            pytest.exit(f"the stack did not start: {problem}", returncode=1)
         yield stack
     finally:
         if not KEEP:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MISLED_CHAIN
 from tests.kit.chain import Token
 from tests.kit.client import Client, Refused
+from tests.kit.fault_proxy import MISLED_CHAIN
 from tests.kit.wallet import Wallet
 
 

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.conftest import RPC_PATH
 from tests.kit import inside
+from tests.kit.fault_proxy import RPC_PATH
 
 pytestmark = pytest.mark.after_flow
 

@@ -1,7 +1,7 @@
 """A JSON-RPC proxy in front of a chain that can be told to misbehave as providers do.
 
-It serves one address per path: `/good` passes everything on, until `fault` says otherwise. Functions keep their
-connections and their settings, so a fault is switched here rather than by another deploy.
+It passes everything on, whatever the path, until `fault` says otherwise. Functions keep their connections and their
+settings, so a fault is switched here rather than by another deploy.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import httpx
 
 # Longer than a provider's time for one decision (adapters/evm), much shorter than a function's.
 SLOW = 6.0
+# The path of an RPC address is where providers put their keys.
+RPC_PATH = "/v2/rpc-key-that-no-log-may-hold"
+# A chain that the tests' stack is configured for, and whose provider serves another one.
+MISLED_CHAIN = "eip155:424242"
 
 
 class FaultProxy:

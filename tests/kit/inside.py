@@ -1,4 +1,4 @@
-"""What tests do to the deployed stack beside its public API."""
+"""What tests see of the deployed stack and do to it beside its public API."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def objects(stack, bucket: str, prefix: str) -> set[str]:
     return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
 
-def expected_objects(stack, video: str) -> set[str]:
-    """What the media folder holds once a film is published: its playlists, and each task's one output."""
+def playlist_objects(stack, video: str) -> set[str]:
+    """What the media folder holds beside segments once a film is published."""
     folder = f"v/{video}"
     body = stack.client("s3").get_object(Bucket=stack.output("MediaBucketName"), Key=f"{folder}/presentation.json")["Body"]
     presentation = json.loads(body.read())

@@ -1,10 +1,10 @@
 //! `GET /v1/videos/{id}/playlists/{name}?grant=..`
 
-use adapter_dynamodb::Grants;
+use adapter_dynamodb::{Grants, Videos};
 use adapter_s3::S3;
 use adapter_secrets::Secrets;
 use app::ports::{PortError, System};
-use app::sign_playlist::{Signer, sign_playlist};
+use app::sign_playlist::{Signer, Wanted, sign_playlist};
 use runtime::http::{self, Reply};
 use runtime::settings::EdgeSettings;
 use tokio::sync::OnceCell;
@@ -17,6 +17,7 @@ fn main() -> Result<(), runtime::Error> {
         let secrets = &Secrets::new(&aws);
         let edge = &EdgeSettings::new(&environment, &aws)?;
         let grants = &Grants::reader(&aws, environment.text("GRANTS_TABLE")?);
+        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
         let signer = &OnceCell::new();
         http::serve(move |request| async move {
@@ -29,8 +30,8 @@ fn main() -> Result<(), runtime::Error> {
                 Ok::<_, PortError>(Signer { origin, key, key_pair_id: key_pair_id.clone() })
             };
             let signer = signer.get_or_try_init(load).await?;
-            let playlist =
-                sign_playlist(&System, grants, media, signer, &id, &name, &token).await?;
+            let wanted = Wanted { video: &id, name: &name, token: &token };
+            let playlist = sign_playlist(&System, videos, grants, media, signer, &wanted).await?;
             Ok(Reply::text(playlist.content_type, playlist.text))
         })
         .await

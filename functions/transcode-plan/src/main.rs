@@ -5,7 +5,7 @@ use adapter_eventbridge::EventBridge;
 use adapter_ffmpeg::Ffmpeg;
 use adapter_s3::S3;
 use adapter_sqs::Sqs;
-use app::plan_transcode::{fail, plan_transcode};
+use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
 use domain::ladder::Limits;
 use domain::video::video_of_source;
@@ -37,7 +37,8 @@ fn main() -> Result<(), runtime::Error> {
                 );
                 if let Err(error) = planned.await {
                     if message.is_last_attempt() {
-                        fail(&System, videos, events, id, "the file could not be read").await?;
+                        let failure = Failure::GaveUp("the file could not be read");
+                        fail(&System, videos, events, id, failure).await?;
                     }
                     return Err(error);
                 }

@@ -5,7 +5,7 @@ use adapter_eventbridge::EventBridge;
 use adapter_ffmpeg::Ffmpeg;
 use adapter_s3::S3;
 use adapter_sqs::Sqs;
-use app::plan_transcode::{TaskMessage, fail};
+use app::plan_transcode::{Failure, TaskMessage, fail};
 use app::ports::System;
 use app::run_task::run_task;
 use runtime::queue;
@@ -29,7 +29,8 @@ fn main() -> Result<(), runtime::Error> {
             if let Err(error) = done.await {
                 if message.is_last_attempt() {
                     let reason = format!("the part {} could not be encoded", task.task);
-                    fail(&System, videos, events, &task.video, &reason).await?;
+                    let failure = Failure::GaveUp(&reason);
+                    fail(&System, videos, events, &task.video, failure).await?;
                 }
                 return Err(error);
             }

@@ -89,6 +89,7 @@ pub async fn create_video(
         owner,
         stage: Stage::Uploading,
         reason: None,
+        redrivable: false,
         size: new.size,
         content_type: new.content_type,
         upload_id,

@@ -46,24 +46,27 @@ pub async fn plan_transcode(
     limits: &Limits,
     id: &str,
 ) -> Result<(), PortError> {
-    const BEFORE: [Stage; 2] = [Stage::Uploading, Stage::Uploaded];
+    const BEFORE: [Stage; 3] = [Stage::Uploading, Stage::Uploaded, Stage::Failed];
     let Some(video) = videos.get(id).await? else {
         tracing::warn!(video = id, "a file of no video arrived");
         return Ok(());
     };
-    if BEFORE.contains(&video.stage) {
+    // Failed before it was planned, and brought back by a redrive: from the start.
+    let unplanned = video.stage == Stage::Failed && video.redrivable && video.tasks_total == 0;
+    if matches!(video.stage, Stage::Uploading | Stage::Uploaded) || unplanned {
         let source = uploads.source_url(&source_key(id), SOURCE_LIFETIME).await?;
         let probe = match transcoder.probe(&source).await {
             Ok(probe) => probe,
             Err(MediaError::Refused(reason)) => {
-                return fail(clock, videos, events, id, &reason).await;
+                return fail(clock, videos, events, id, Failure::Refused(&reason)).await;
             }
             Err(MediaError::Failed(cause)) => return Err(PortError::new("transcoder", cause)),
         };
         let plan = match ladder::plan(&probe, limits) {
             Ok(plan) => plan,
             Err(refusal) => {
-                return fail(clock, videos, events, id, &refusal.to_string()).await;
+                return fail(clock, videos, events, id, Failure::Refused(&refusal.to_string()))
+                    .await;
             }
         };
         for work in &plan.works {
@@ -80,7 +83,7 @@ pub async fn plan_transcode(
             duration_seconds: probe.duration_seconds,
         };
         videos.advance(id, &BEFORE, &change, clock.now()).await?;
-    } else if video.stage != Stage::Transcoding {
+    } else if !video.is_open() {
         return Ok(());
     }
     for task in tasks.list(id).await? {
@@ -91,7 +94,17 @@ pub async fn plan_transcode(
     Ok(())
 }
 
-/// The video can't become ready; says so once.
+/// Why a video failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure<'a> {
+    /// Its file's fault: what is left of the work is dropped.
+    Refused(&'a str),
+    /// Every attempt at a message failed: it is in the dead-letter queue, and a redrive may still
+    /// finish the film.
+    GaveUp(&'a str),
+}
+
+/// The video failed; says so once.
 ///
 /// # Errors
 /// When the store or the bus can't be written.
@@ -100,12 +113,16 @@ pub async fn fail(
     videos: &impl VideoStore,
     events: &impl Events,
     id: &str,
-    reason: &str,
+    failure: Failure<'_>,
 ) -> Result<(), PortError> {
     const LIVE: [Stage; 3] = [Stage::Uploading, Stage::Uploaded, Stage::Transcoding];
-    let change = Change::Failed { reason: reason.to_owned() };
+    let (reason, redrivable) = match failure {
+        Failure::Refused(reason) => (reason, false),
+        Failure::GaveUp(reason) => (reason, true),
+    };
+    let change = Change::Failed { reason: reason.to_owned(), redrivable };
     if videos.advance(id, &LIVE, &change, clock.now()).await? {
-        tracing::warn!(video = id, reason, "the video failed");
+        tracing::warn!(video = id, reason, redrivable, "the video failed");
         let event = Event::VideoFailed { video: id.to_owned(), reason: reason.to_owned() };
         events.emit(&event).await?;
     }

@@ -51,6 +51,9 @@ pub async fn plan_upload(
     };
     match received {
         Some(received) => remaining(clock, uploads, &video, &received).await,
+        None if video.stage == Stage::Uploading => {
+            Err(Problem::Conflict("the upload has lapsed; create the video anew".into()).into())
+        }
         None => Err(Problem::Conflict("the upload is complete".into()).into()),
     }
 }

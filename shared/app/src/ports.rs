@@ -117,6 +117,8 @@ pub enum Change {
     Failed {
         /// Why, for the creator.
         reason: String,
+        /// Whether a message in a dead-letter queue may still finish it.
+        redrivable: bool,
     },
     /// Its objects are being removed.
     Deleting,
@@ -226,7 +228,7 @@ pub trait Queue<Message> {
 
 /// Tells the world what happened (EventBridge).
 pub trait Events {
-    /// Tells it, at least once.
+    /// Tells it, after it is so. A fault between the two loses the event; the state is the truth.
     async fn emit(&self, event: &Event) -> Result<(), PortError>;
 }
 

@@ -19,8 +19,9 @@ pub async fn publish_video(
     events: &impl Events,
     id: &str,
 ) -> Result<(), PortError> {
+    const OPEN: [Stage; 2] = [Stage::Transcoding, Stage::Failed];
     let video = match videos.get(id).await? {
-        Some(video) if video.stage == Stage::Transcoding => video,
+        Some(video) if video.is_open() => video,
         _ => return Ok(()),
     };
     let tasks = tasks.list(id).await?;
@@ -41,7 +42,7 @@ pub async fn publish_video(
     let stored =
         serde_json::to_vec(&presentation).map_err(|error| PortError::new("presentation", error))?;
     media.put(&format!("{folder}/{PRESENTATION_FILE}"), "application/json", stored).await?;
-    if videos.advance(id, &[Stage::Transcoding], &Change::Ready, clock.now()).await? {
+    if videos.advance(id, &OPEN, &Change::Ready, clock.now()).await? {
         events.emit(&Event::VideoReady { video: id.to_owned() }).await?;
     }
     Ok(())

@@ -1,12 +1,15 @@
 //! One task of a transcode: encode, store, count; whoever finishes last asks for publishing.
 
-use crate::plan_transcode::{PublishMessage, SOURCE_LIFETIME, TaskMessage, fail};
+use crate::plan_transcode::{Failure, PublishMessage, SOURCE_LIFETIME, TaskMessage, fail};
 use crate::ports::{
     Clock, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore, Transcoder,
     UploadStore, VideoStore,
 };
 use domain::presentation::Track;
-use domain::video::{Stage, media_folder, source_key};
+use domain::video::{Video, media_folder, source_key};
+
+/// How many segments are written side by side.
+const PUTS_AT_ONCE: usize = 16;
 
 /// Runs a task. Done twice, late or beside itself it changes nothing: output is named by its
 /// content and recorded once.
@@ -26,8 +29,7 @@ pub async fn run_task(
     message: &TaskMessage,
 ) -> Result<(), PortError> {
     let TaskMessage { video: id, task: name } = message;
-    let transcoding = |video: &domain::video::Video| video.stage == Stage::Transcoding;
-    if !videos.get(id).await?.as_ref().is_some_and(transcoding) {
+    if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
         return Ok(());
     }
     let Some(task) = tasks.get(id, name).await? else {
@@ -39,20 +41,20 @@ pub async fn run_task(
         let encoded = match transcoder.encode(&source, &task.work).await {
             Ok(encoded) => encoded,
             Err(MediaError::Refused(reason)) => {
-                return fail(clock, videos, events, id, &reason).await;
+                return fail(clock, videos, events, id, Failure::Refused(&reason)).await;
             }
             Err(MediaError::Failed(cause)) => return Err(PortError::new("transcoder", cause)),
         };
         // Encoding takes minutes. What is stored after a delete would stay for ever.
-        if !videos.get(id).await?.as_ref().is_some_and(transcoding) {
+        if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
             return Ok(());
         }
         let track = store(media, id, name, encoded).await?;
         tasks.finish(id, name, &track, clock.now()).await?;
     }
     // Also when it was finished before: the one who did may have died before sending this.
-    let last = |video: &domain::video::Video| video.tasks_done >= video.tasks_total;
-    let video = videos.get(id).await?.filter(transcoding);
+    let last = |video: &Video| video.tasks_done >= video.tasks_total;
+    let video = videos.get(id).await?.filter(Video::is_open);
     if video.as_ref().is_some_and(last) {
         queue.send(&PublishMessage { video: id.clone() }).await?;
     }
@@ -66,9 +68,12 @@ async fn store(
     encoded: Encoded,
 ) -> Result<Track, PortError> {
     let track = Track::new(name, &encoded.digest, encoded.track);
-    for (file, path) in &encoded.files {
-        let key = format!("{}/{}/{file}", media_folder(id), track.folder);
-        media.put_file(&key, "video/mp4", path).await?;
+    for files in encoded.files.chunks(PUTS_AT_ONCE) {
+        let puts = files.iter().map(|(file, path)| {
+            let key = format!("{}/{}/{file}", media_folder(id), track.folder);
+            async move { media.put_file(&key, "video/mp4", path).await }
+        });
+        futures_util::future::try_join_all(puts).await?;
     }
     Ok(track)
 }

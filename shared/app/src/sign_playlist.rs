@@ -1,11 +1,11 @@
 //! `GET /v1/videos/{id}/playlists/{name}?grant=..`: a playlist whose every address opens.
 
-use crate::ports::{Clock, GrantStore, MediaStore, PortError};
+use crate::ports::{Clock, GrantStore, MediaStore, PortError, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
 };
-use domain::video::{is_id, media_folder};
+use domain::video::{Stage, media_folder};
 use domain::{cloudfront, dash, grant, hls};
 use p256::ecdsa::SigningKey;
 
@@ -30,6 +30,23 @@ impl std::fmt::Debug for Signer {
     }
 }
 
+/// What a player asks for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The video's id.
+    pub video: &'a str,
+    /// The playlist's name.
+    pub name: &'a str,
+    /// The grant's token.
+    pub token: &'a str,
+}
+
+impl std::fmt::Debug for Wanted<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Wanted({}, {})", self.video, self.name)
+    }
+}
+
 /// A playlist.
 #[derive(Debug)]
 pub struct Playlist {
@@ -42,22 +59,28 @@ pub struct Playlist {
 /// Renders a playlist for a live grant, with one signature for the whole video in every address.
 ///
 /// # Errors
-/// [`Problem::GrantInvalid`] for a token that is unknown, over or another video's; not found for a
-/// name that the video does not have.
+/// [`Problem::GrantInvalid`] for a token that is unknown, over or another video's, or was given by
+/// an earlier policy; not found for a name that the video does not have.
 pub async fn sign_playlist(
     clock: &impl Clock,
+    videos: &impl VideoStore,
     grants: &impl GrantStore,
     media: &impl MediaStore,
     signer: &Signer,
-    id: &str,
-    name: &str,
-    token: &str,
+    wanted: &Wanted<'_>,
 ) -> Result<Playlist, Error> {
+    let Wanted { video: id, name, token } = *wanted;
     let key = grant::key(token).ok_or(Problem::GrantInvalid)?;
     let grant = match grants.get(&key).await? {
-        Some(grant) if grant.video == id && is_id(id) && clock.now() < grant.expires_at => grant,
+        Some(grant) if grant.video == id && clock.now() < grant.expires_at => grant,
         _ => return Err(Problem::GrantInvalid.into()),
     };
+    // Decided on a policy that is no longer the video's, or the video is going: ask again.
+    match videos.get(id).await? {
+        Some(video)
+            if video.stage == Stage::Ready && video.policy_revision == grant.policy_revision => {}
+        _ => return Err(Problem::GrantInvalid.into()),
+    }
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;
     let presentation: Presentation = serde_json::from_slice(&stored.ok_or(Problem::NotFound)?)
         .map_err(|error| PortError::new("presentation", error))?;

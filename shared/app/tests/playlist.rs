@@ -6,10 +6,11 @@ use adapter_memory::arrange::{CONTRACT, LIMITS, NOW, VIDEO, VIEWER, account, vid
 use app::delete_video::delete_video;
 use app::grant_playback::{Gate, grant_playback};
 use app::plan_transcode::plan_transcode;
+use app::ports::VideoStore;
 use app::problem::{Error, Problem};
 use app::publish_video::publish_video;
 use app::run_task::run_task;
-use app::sign_playlist::{Playlist, Signer, sign_playlist};
+use app::sign_playlist::{Playlist, Signer, Wanted, sign_playlist};
 use domain::decision::Verdict;
 use domain::video::Stage;
 use p256::ecdsa::SigningKey;
@@ -39,7 +40,8 @@ async fn fetch(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Pla
         key: SigningKey::from_slice(&[5; 32]).unwrap(),
         key_pair_id: "K1".into(),
     };
-    sign_playlist(memory, memory, memory, &signer, id, name, token).await
+    let wanted = Wanted { video: id, name, token };
+    sign_playlist(memory, memory, memory, memory, &signer, &wanted).await
 }
 
 fn problem(outcome: Result<Playlist, Error>) -> Problem {
@@ -132,5 +134,16 @@ async fn a_grant_outlives_its_video_and_opens_nothing() {
     delete_video(m, m, m, m, m, owner, VIDEO).await.unwrap();
     assert_eq!(memory.grant_count(), 1);
     let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
-    assert_eq!(problem(outcome), Problem::NotFound);
+    assert_eq!(problem(outcome), Problem::GrantInvalid);
+}
+
+/// Guard: `sign_playlist` compares the grant's policy revision with the video's.
+#[tokio::test]
+async fn a_grant_by_an_earlier_policy_opens_nothing() {
+    let (memory, token) = scene().await;
+    assert!(fetch(&memory, VIDEO, "master.m3u8", &token).await.is_ok());
+    let revision = memory.video().unwrap().policy_revision;
+    assert!(VideoStore::set_policy(&memory, VIDEO, revision, None, 1).await.unwrap());
+    let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
+    assert_eq!(problem(outcome), Problem::GrantInvalid);
 }

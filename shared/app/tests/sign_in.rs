@@ -9,7 +9,7 @@ use app::problem::{Error, Problem};
 use app::request_nonce::{Site, request_nonce};
 use domain::account::{Account, Address};
 use domain::{Seconds, session};
-use futures::future::join_all;
+use futures_util::future::join_all;
 use k256::ecdsa::SigningKey;
 use sha3::{Digest, Keccak256};
 use std::sync::atomic::Ordering;

@@ -3,12 +3,12 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film};
-use app::plan_transcode::{TaskMessage, fail, plan_transcode};
+use app::plan_transcode::{Failure, TaskMessage, fail, plan_transcode};
 use app::ports::{Event, MediaError, PortError};
 use app::publish_video::publish_video;
 use app::run_task::run_task;
 use domain::video::Stage;
-use futures::future::join_all;
+use futures_util::future::join_all;
 
 const TASKS: [&str; 3] = ["360p", "720p", "audio"];
 
@@ -324,14 +324,48 @@ async fn a_duplicate_that_gives_up_late_fails_no_finished_film() {
     for stage in [Stage::Ready, Stage::Deleting, Stage::Failed] {
         let memory = Memory::with_video(stage);
         let before = memory.video();
-        fail(&memory, &memory, &memory, VIDEO, "it could not be encoded").await.unwrap();
+        let failure = Failure::Refused("it could not be encoded");
+        fail(&memory, &memory, &memory, VIDEO, failure).await.unwrap();
         assert_eq!((memory.video(), memory.told()), (before, vec![]));
     }
     let memory = Memory::with_video(Stage::Transcoding);
     for _ in 0..3 {
-        fail(&memory, &memory, &memory, VIDEO, "it could not be encoded").await.unwrap();
+        let failure = Failure::Refused("it could not be encoded");
+        fail(&memory, &memory, &memory, VIDEO, failure).await.unwrap();
     }
     assert_failed(&memory, "it could not be encoded");
+}
+
+/// Guard: `run_task` and `publish_video` take a failed video that is redrivable.
+#[tokio::test]
+async fn a_part_that_was_given_up_is_finished_by_a_redrive() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    let mut messages = memory.take_task_messages();
+    let poisoned = messages.remove(0);
+    let failure = Failure::GaveUp("the part 360p could not be encoded");
+    fail(&memory, &memory, &memory, VIDEO, failure).await.unwrap();
+    for message in &messages {
+        work(&memory, message).await.unwrap();
+    }
+    assert!(memory.take_publish_messages().is_empty());
+    assert_eq!(memory.stage(), Some(Stage::Failed));
+    work(&memory, &poisoned).await.unwrap();
+    assert_eq!(memory.take_publish_messages().len(), 1);
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.stage(), Some(Stage::Ready));
+    assert_eq!(memory.video().unwrap().reason, None);
+}
+
+/// Guard: `plan_transcode` starts over for a redrivable video without tasks, and for no other.
+#[tokio::test]
+async fn a_plan_that_was_given_up_is_made_by_a_redrive() {
+    for (failure, tasks) in [(Failure::GaveUp("later"), 3), (Failure::Refused("never"), 0)] {
+        let memory = Memory::with_video(Stage::Uploaded);
+        fail(&memory, &memory, &memory, VIDEO, failure).await.unwrap();
+        plan(&memory).await.unwrap();
+        assert_eq!(memory.take_task_messages().len(), tasks, "{failure:?}");
+    }
 }
 
 #[tokio::test]

@@ -53,6 +53,9 @@ pub struct Video {
     /// Why it failed, for the creator to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// A failed video's message waits in a dead-letter queue, and a redrive may finish the film.
+    #[serde(default)]
+    pub redrivable: bool,
     /// The file's declared size in bytes.
     pub size: u64,
     /// The file's declared media type.
@@ -77,6 +80,17 @@ pub struct Video {
     pub created_at: Seconds,
     /// When it last changed.
     pub updated_at: Seconds,
+}
+
+impl Video {
+    /// Whether finished tasks still count.
+    pub fn is_open(&self) -> bool {
+        match self.stage {
+            Stage::Transcoding => true,
+            Stage::Failed => self.redrivable,
+            _ => false,
+        }
+    }
 }
 
 /// A policy is stored as JSON text: what was checked on the way in is read again on the way out.

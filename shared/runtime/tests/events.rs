@@ -26,7 +26,7 @@ use app::read_video::{list_videos, read_video};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use app::run_task::run_task;
 use app::set_policy::set_policy;
-use app::sign_playlist::{Signer, sign_playlist};
+use app::sign_playlist::{Signer, Wanted, sign_playlist};
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
@@ -197,7 +197,8 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let key = p256::ecdsa::SigningKey::from_slice(&[5; 32]).unwrap();
             let signer = Signer { origin: ORIGIN.into(), key, key_pair_id: "K1".into() };
             let m = &published().await;
-            sign_playlist(m, m, m, &signer, &id, &name, &token).await?;
+            let wanted = Wanted { video: &id, name: &name, token: &token };
+            sign_playlist(m, m, m, m, &signer, &wanted).await?;
         }
         "health" => {}
         other => panic!("{other} answers no requests"),

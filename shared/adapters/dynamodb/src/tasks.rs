@@ -105,10 +105,13 @@ impl TaskStore for Tasks {
             .table_name(&self.videos)
             .key("id", string(video))
             .update_expression("SET updated_at = :now ADD tasks_done :one")
-            .condition_expression("stage IN (:transcoding, :failed)")
+            .condition_expression(
+                "stage = :transcoding OR (stage = :failed AND redrivable = :true)",
+            )
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
             .expression_attribute_values(":failed", string(Stage::Failed.as_str()))
             .build()
             .map_err(broken)?;

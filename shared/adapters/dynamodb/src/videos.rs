@@ -2,6 +2,7 @@ use crate::{failed, from_item, number, seconds, string, to_item};
 use app::ports::{Change, PortError, VideoStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Seconds;
 use domain::account::Address;
 use domain::policy::Policy;
@@ -121,9 +122,11 @@ impl VideoStore for Videos {
                     .expression_attribute_values(":tasks", number(tasks))
                     .expression_attribute_values(":duration", number(duration_seconds));
             }
-            Change::Failed { reason } => {
-                set += ", reason = :reason";
-                update = update.expression_attribute_values(":reason", string(reason));
+            Change::Failed { reason, redrivable } => {
+                set += ", reason = :reason, redrivable = :redrivable";
+                update = update
+                    .expression_attribute_values(":reason", string(reason))
+                    .expression_attribute_values(":redrivable", AttributeValue::Bool(*redrivable));
             }
             // A part that failed and was tried again is no reason any more.
             Change::Ready => set += " REMOVE reason",

@@ -114,7 +114,7 @@ impl Connected {
             }
             (*chain, outcome)
         });
-        futures::future::join_all(heads).await
+        futures_util::future::join_all(heads).await
     }
 
     async fn read(&self, chain: ChainId, holder: Address, reads: &[&Condition]) -> Vec<Fact> {
@@ -157,7 +157,7 @@ impl Chains for Connected {
             let reads: Vec<_> = indexes.iter().map(|index| conditions[*index]).collect();
             (self.read(chain, holder, &reads).await, indexes)
         });
-        for (answers, indexes) in futures::future::join_all(reads).await {
+        for (answers, indexes) in futures_util::future::join_all(reads).await {
             for (fact, index) in answers.into_iter().zip(indexes) {
                 facts[index] = fact;
             }
@@ -199,7 +199,7 @@ impl RpcProvider {
         let block = self.head(chain).await?;
         let hash: B256 = block.hash.parse().map_err(|_| Silence::Garbage)?;
         let calls = reads.iter().map(|condition| self.check(holder, condition, hash, &block));
-        futures::future::try_join_all(calls).await
+        futures_util::future::try_join_all(calls).await
     }
 
     async fn check(

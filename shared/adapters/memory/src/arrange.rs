@@ -57,6 +57,7 @@ pub fn video(stage: Stage) -> Video {
         owner: CREATOR,
         stage,
         reason: None,
+        redrivable: false,
         size: SIZE,
         content_type: "video/mp4".into(),
         upload_id: "upload".into(),

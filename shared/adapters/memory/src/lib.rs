@@ -180,7 +180,11 @@ impl VideoStore for Memory {
                 video.tasks_total = *tasks;
                 video.duration_seconds = Some(*duration_seconds);
             }
-            Change::Failed { reason } => video.reason = Some(reason.clone()),
+            Change::Failed { reason, redrivable } => {
+                video.reason = Some(reason.clone());
+                video.redrivable = *redrivable;
+            }
+            Change::Ready => video.reason = None,
             _ => {}
         }
         Ok(true)
@@ -241,7 +245,7 @@ impl TaskStore for Memory {
         self.step("task.finish").await?;
         let mut videos = lock(&self.videos);
         let mut tasks = lock(&self.tasks);
-        let video = videos.get_mut(video).filter(|video| video.stage == Stage::Transcoding);
+        let video = videos.get_mut(video).filter(|video| video.is_open());
         let Some(video) = video else { return Ok(false) };
         let key = (video.id.clone(), task.to_owned());
         match tasks.get_mut(&key).filter(|task| task.output.is_none()) {

@@ -1,0 +1,56 @@
+"""The worker is killed in mid-task; the task is done by another, and the film is whole.
+
+Guard: the lease (runtime/queue.rs). Whoever works on a message renews a short visibility timeout; when its renewals
+stop, the message is back at once and not after the queue's own hour and a half.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from tests.kit import inside
+
+# The guard taken out: with the queue's own 5400 here the film does not become ready.
+LEASE = os.environ.get("STREAMGATE_TEST_LEASE", "4")
+
+
+def encoding(stack) -> dict[int, list[int]]:
+    """Workers in mid-task, with their ffmpegs."""
+    found = {}
+    for pid in inside.processes(stack, "TranscodeWork"):
+        encoders = [child for child in inside.children(pid) if "libx264" in inside.command(child)]
+        if encoders:
+            found[pid] = encoders
+    return found
+
+
+@pytest.mark.timeout(150)
+def test_a_killed_workers_task_is_done_by_another(stack, as_creator, as_holder, player, films, policy):
+    film = films("longer.mp4", seconds=20, size="1280x720", rate=25)
+    with inside.environment(stack, "TranscodeWork", LEASE_SECONDS=LEASE):
+        video = as_creator.upload(film, "A killed worker", policy)["id"]
+        victims = inside.wait_until(lambda: encoding(stack), 30, "no worker ever encoded", interval=0.05)
+        for worker, encoders in victims.items():
+            # The whole environment goes, as on AWS; without a last word.
+            for pid in (worker, *encoders):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert as_creator.video(video)["stage"] == "transcoding"
+        ready = as_creator.wait_for_stage(video, timeout=90)
+    assert (ready["tasks_done"], ready["tasks_total"]) == (3, 3)
+
+    tracks = player.hls(as_holder.playback(video)["hls"])
+    pictures = [track for track in tracks if track.kind == "video"]
+    assert len(pictures) == 2 and pictures[0].durations == pictures[1].durations
+    for track in tracks:
+        # Five segments of four seconds: none missing, none twice.
+        assert sum(track.durations) == pytest.approx(20, abs=0.1) and len(set(track.segments)) == len(track.segments)
+        assert player.statuses(track.addresses) == {200}
+    named = {address.partition("?")[0].removeprefix(f"{stack.edge_origin}/") for track in tracks for address in track.addresses}
+    assert inside.objects(stack, "Media", f"v/{video}/") == named | inside.playlist_objects(stack, video)
+    inside.wait_until(lambda: not any(inside.queue_sizes(stack).values()), 30, f"{inside.queue_sizes(stack)}")
+    as_creator.delete(video)
