@@ -5,7 +5,7 @@ use app::problem::{Error, Problem, RETRY_AFTER};
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
 };
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt, Response, service_fn};
@@ -96,6 +96,9 @@ fn respond(reply: Reply) -> Result<Response<Body>, lambda_http::Error> {
     if !reply.content_type.is_empty() {
         builder = builder.header(CONTENT_TYPE, reply.content_type);
     }
+    if status == StatusCode::UNAUTHORIZED {
+        builder = builder.header(WWW_AUTHENTICATE, "Bearer");
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         builder = builder.header(RETRY_AFTER_HEADER, RETRY_AFTER);
     }
@@ -112,10 +115,20 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     if bytes.len() > MAX_BODY {
         return Err(Problem::BodyTooLarge(format!("at most {MAX_BODY} bytes")).into());
     }
-    serde_json::from_slice(bytes).map_err(|error| {
-        let reason: String = error.to_string().chars().take(200).collect();
-        Problem::BodyInvalid { field: "body".into(), reason }.into()
-    })
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let whole = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = match error.path().to_string() {
+            path if path == "." => "body".to_owned(),
+            path => path.chars().take(100).collect(),
+        };
+        (field, error.into_inner())
+    });
+    whole
+        .and_then(|value| reader.end().map(|()| value).map_err(|error| ("body".into(), error)))
+        .map_err(|(field, error)| {
+            let reason = error.to_string().chars().take(200).collect();
+            Problem::BodyInvalid { field, reason }.into()
+        })
 }
 
 /// The session token that a request shows, if it shows one.
@@ -124,8 +137,14 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
 /// 401 when it shows something else.
 pub fn bearer(request: &Request) -> Result<Option<&str>, Error> {
     let Some(header) = request.headers().get(AUTHORIZATION) else { return Ok(None) };
-    let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-    token.map(Some).ok_or_else(|| Problem::SessionRequired.into())
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token);
+    let reason = "Authorization is not of the form: Bearer TOKEN";
+    token.map(Some).ok_or_else(|| Problem::SessionInvalid(reason.into()).into())
 }
 
 /// The path's video id; what can't be one is not found.
@@ -193,6 +212,24 @@ mod tests {
         let response = respond(Reply::empty()).unwrap();
         assert_eq!(response.status().as_u16(), 204);
         assert!(!response.headers().contains_key(CONTENT_TYPE));
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Film {
+            #[serde(rename = "size")]
+            _size: u64,
+        }
+        for (text, field) in
+            [(r#"{"size":"x"}"#, "size"), ("{}", "body"), (r#"{"size":1} 2"#, "body")]
+        {
+            let refused = body::<Film>(&Request::new(Body::Text(text.into()))).unwrap_err();
+            let Error::Problem(Problem::BodyInvalid { field: named, .. }) = refused else {
+                panic!("{refused}")
+            };
+            assert_eq!(named, field, "{text}");
+        }
     }
 
     #[test]
