@@ -192,7 +192,7 @@ LEAF = {"kind": "erc721", "chain": "eip155:31337", "contract": CONTRACT}
 
 
 @pytest.mark.parametrize(
-    ("policy", "path"),
+    ("bad", "path"),
     [
         ({"version": 1, "rule": LEAF | {"chain": "eip155:1"}}, "rule.chain"),
         ({"version": 1, "rule": {"any": [LEAF, LEAF | {"chain": "eip155:5"}]}}, "rule.any[1].chain"),
@@ -222,12 +222,12 @@ LEAF = {"kind": "erc721", "chain": "eip155:31337", "contract": CONTRACT}
         ("open", "policy"),
     ],
 )
-def test_a_policy_that_cannot_be_is_refused_by_its_path_and_changes_nothing(as_creator, video, holder, policy, path):
+def test_a_policy_that_cannot_be_is_refused_by_its_path_and_changes_nothing(as_creator, video, holder, bad, path):
     before = as_creator.video(video["id"])
     for method, where, body in (
-        ("PUT", f"/v1/videos/{video['id']}/policy", {"policy": policy}),
-        ("POST", "/v1/videos", {"title": "A film", "size": 10, "content_type": "video/mp4", "policy": policy}),
-        ("POST", "/v1/verify", {"policy": policy, "account": holder.account}),
+        ("PUT", f"/v1/videos/{video['id']}/policy", {"policy": bad}),
+        ("POST", "/v1/videos", {"title": "A film", "size": 10, "content_type": "video/mp4", "policy": bad}),
+        ("POST", "/v1/verify", {"policy": bad, "account": holder.account}),
     ):
         response = as_creator.ask(method, where, body)
         problem = response.json()

@@ -174,7 +174,8 @@ def test_a_nonce_of_another_account_or_chain_is_refused(client, holder):
         lambda message: message.replace("Chain ID: ", "Chain ID: 0"),
         lambda message: message.replace("\nNonce: ", "\nNonce: short\nNonce: "),
         lambda message: re.sub("\nIssued At: .*", "", message),
-        lambda message: re.sub("0x[0-9a-fA-F]{40}", lambda found: found.group().lower(), message, count=1),
+        # All in small letters is a spelling (EIP-55); mixed otherwise than the checksum says is a typing error.
+        lambda message: re.sub("0x[0-9a-fA-F]{40}", lambda found: "0x" + found.group()[2:].swapcase(), message, count=1),
         lambda message: message.replace("This costs", "\u0000This costs"),
         lambda message: message + "\nResources:\n- not a uri at all",
     ],
@@ -240,7 +241,7 @@ def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, 
 
 
 def test_without_a_session_one_is_asked_for(client, small_video):
-    for headers in ({}, {"Authorization": "Basic dXNlcjpwYXNz"}, {"Authorization": "bearer"}):
+    for headers in ({}, {"Authorization": "Basic dXNlcjpwYXNz"}):
         for method, path in (("GET", "/v1/videos"), ("POST", f"/v1/videos/{small_video['id']}/playback")):
             response = client.ask(method, path, headers=headers)
             assert response.status_code == 401 and response.json()["type"].endswith("/session-required")
