@@ -25,7 +25,7 @@ LACKS = {
     "TranscodePlan": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
     "TranscodeWork": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),
     "TranscodePublish": ("s3", "get_object", lambda stack: {"Bucket": stack.output("UploadsBucketName"), "Key": "uploads/x/source"}),
-    "StackKeys": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("ChainsSecretArn")}),
+    "StackKeys": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("EdgeSecretArn")}),
     "StackPage": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
 }
 

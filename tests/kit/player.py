@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from . import media
+from .contract import ContractTransport
 from .film import tool
 
 
@@ -18,8 +19,9 @@ class Player:
 
     def __init__(self, parallel: int = 8):
         self.parallel = parallel
-        # Never behind a proxy: this is all on one machine.
-        self.http = httpx.Client(timeout=35.0, trust_env=False, limits=httpx.Limits(max_connections=parallel))
+        # Never behind a proxy: this is all on one machine. Playlists are the API's, and held to its contract.
+        transport = ContractTransport(httpx.HTTPTransport(limits=httpx.Limits(max_connections=parallel)))
+        self.http = httpx.Client(timeout=35.0, trust_env=False, transport=transport)
 
     def close(self) -> None:
         self.http.close()

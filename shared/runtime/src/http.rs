@@ -118,7 +118,8 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let whole = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = match error.path().to_string() {
-            path if path == "." => "body".to_owned(),
+            // "?" is a place in what is no JSON.
+            path if path == "." || path == "?" => "body".to_owned(),
             path => path.chars().take(100).collect(),
         };
         (field, error.into_inner())

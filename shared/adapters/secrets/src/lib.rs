@@ -84,25 +84,9 @@ impl Secrets {
     /// When they can't be read, or an entry can't be: it is named by its place, not its content.
     pub async fn chains(&self, id: &str) -> Result<Vec<ChainSettings>, PortError> {
         let text = self.value(id).await?.ok_or_else(|| missing(id))?;
-        let chains: Vec<ChainSettings> = serde_json::from_str(&text).map_err(|_| {
-            let example = r#"[{"chain":"eip155:1","rpc":["https://..."]}]"#;
-            PortError::new("secretsmanager", format!("Chains (secret {id}) is not like {example}"))
-        })?;
-        for (index, settings) in chains.iter().enumerate() {
-            let trouble = if chains[..index].iter().any(|other| other.chain == settings.chain) {
-                "is there twice"
-            } else if !(1..=MAX_PROVIDERS).contains(&settings.rpc.len()) {
-                "needs 1 to 5 rpc addresses"
-            } else if !settings.rpc.iter().all(|address| is_http(address)) {
-                "has an rpc address that is not http:// or https://"
-            } else {
-                continue;
-            };
-            let cause =
-                format!("Chains (secret {id}), entry {index}: {} {trouble}", settings.chain);
-            return Err(PortError::new("secretsmanager", cause));
-        }
-        Ok(chains)
+        read_chains(&text).map_err(|cause| {
+            PortError::new("secretsmanager", format!("Chains (secret {id}){cause}"))
+        })
     }
 
     /// Makes the session key unless there is one.
@@ -171,6 +155,26 @@ impl Secrets {
 /// How many providers a chain may have; they are tried in turn.
 const MAX_PROVIDERS: usize = 5;
 
+/// The chains, or what is wrong with them, without quoting what may hold a key.
+fn read_chains(text: &str) -> Result<Vec<ChainSettings>, String> {
+    let example = r#"[{"chain":"eip155:1","rpc":["https://..."]}]"#;
+    let chains: Vec<ChainSettings> =
+        serde_json::from_str(text).map_err(|_| format!(" is not like {example}"))?;
+    for (index, settings) in chains.iter().enumerate() {
+        let trouble = if chains[..index].iter().any(|other| other.chain == settings.chain) {
+            "is there twice"
+        } else if !(1..=MAX_PROVIDERS).contains(&settings.rpc.len()) {
+            "needs 1 to 5 rpc addresses"
+        } else if !settings.rpc.iter().all(|address| is_http(address)) {
+            "has an rpc address that is not http:// or https://"
+        } else {
+            continue;
+        };
+        return Err(format!(", entry {index}: {} {trouble}", settings.chain));
+    }
+    Ok(chains)
+}
+
 fn is_http(address: &str) -> bool {
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
@@ -182,4 +186,28 @@ fn missing(id: &str) -> PortError {
 
 fn shape(id: &str) -> PortError {
     PortError::new("secretsmanager", format!("the secret {id} does not hold what it should"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_chains_are_named_and_their_addresses_are_not() {
+        let entry = |chain: &str, rpc: &str| format!(r#"{{"chain":"{chain}","rpc":{rpc}}}"#);
+        let good = entry("eip155:1", r#"["https://rpc.example/s3cret"]"#);
+        assert_eq!(read_chains(&format!("[{good}]")).unwrap().len(), 1);
+        assert_eq!(read_chains("[]").unwrap().len(), 0);
+        for (bad, part) in [
+            (format!("[{good},{good}]"), "entry 1: eip155:1 is there twice"),
+            (format!("[{}]", entry("eip155:5", "[]")), "entry 0: eip155:5 needs"),
+            (format!("[{}]", entry("eip155:5", r#"["ftp://s3cret"]"#)), "http"),
+            (format!("[{}]", entry("eip155:5", r#"["https://"]"#)), "http"),
+            (format!("[{}]", entry("mainnet", r#"["https://s3cret"]"#)), "is not like"),
+            (good, "is not like"),
+        ] {
+            let error = read_chains(&bad).unwrap_err();
+            assert!(error.contains(part) && !error.contains("s3cret"), "{error}");
+        }
+    }
 }
