@@ -6,6 +6,7 @@ Guard: what a provider does not answer in form and in time is `Verdict::Unknown`
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
 
 import pytest
@@ -14,25 +15,29 @@ from tests.kit.fault_proxy import MISLED_CHAIN, FaultProxy
 
 
 @pytest.mark.parametrize("fault", FaultProxy.FAULTS)
-def test_a_provider_that_fails_opens_nothing_and_refuses_nobody(proxy, as_holder, as_stranger, as_nobody, small_video, policy, fault):
+def test_a_provider_that_fails_opens_nothing_and_refuses_nobody(
+    proxy, as_creator, as_holder, as_stranger, as_nobody, small_video, policy, fault
+):
     path = f"/v1/videos/{small_video['id']}/playback"
     assert as_holder.ask("POST", path).status_code == 200
-    with proxy.fault(fault):
+    with proxy.fault(fault), concurrent.futures.ThreadPoolExecutor(4) as pool:
         began = time.monotonic()
-        for client in (as_holder, as_stranger):
-            answer = client.ask("POST", path)
+        asked = [pool.submit(client.ask, "POST", path) for client in (as_holder, as_stranger)]
+        verified = pool.submit(as_creator.verify, policy, as_holder.wallet.account)
+        health = pool.submit(as_nobody.health)
+        for answer in (one.result() for one in asked):
             assert answer.status_code == 503, answer.text
             assert answer.json()["type"].endswith("/unavailable") and int(answer.headers["Retry-After"]) > 0
             # Neither the provider's address nor its words.
             assert str(proxy.port) not in answer.text and "captcha" not in answer.text
-        verdict = as_stranger.verify(policy, as_holder.wallet.account)
+        verdict = verified.result()
         assert verdict["verdict"] == "unknown" and {part["outcome"] for part in verdict["conditions"]} == {"unknown"}
-        # Four seconds for a provider; a caller must not wait for ever.
-        assert time.monotonic() - began < 20
-        health = as_nobody.health()
+        health = health.result()
         assert health["status"] == "degraded"
         assert {check["name"]: check["status"] for check in health["checks"]}["eip155:31337"] == "degraded"
         assert str(proxy.port) not in str(health)
+        # Four seconds for a provider; a caller must not wait for ever.
+        assert time.monotonic() - began < 10
     # And it is over as soon as the provider is back.
     assert as_holder.ask("POST", path).status_code == 200
     assert as_stranger.ask("POST", path).status_code == 403

@@ -42,19 +42,6 @@ impl fmt::Display for ChainId {
     }
 }
 
-impl TryFrom<String> for ChainId {
-    type Error = NameError;
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<ChainId> for String {
-    fn from(chain: ChainId) -> Self {
-        chain.to_string()
-    }
-}
-
 /// A 20-byte EVM address; written with its EIP-55 checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -83,19 +70,6 @@ impl FromStr for Address {
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&signinwithethereum::eip55(&self.0))
-    }
-}
-
-impl TryFrom<String> for Address {
-    type Error = NameError;
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
     }
 }
 
@@ -129,18 +103,24 @@ impl fmt::Display for Account {
     }
 }
 
-impl TryFrom<String> for Account {
-    type Error = NameError;
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
+/// Makes serde read and write types by their names.
+macro_rules! by_name {
+    ($($name:ident),+) => {$(
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
 
-impl From<Account> for String {
-    fn from(account: Account) -> Self {
-        account.to_string()
-    }
+        impl From<$name> for String {
+            fn from(named: $name) -> Self {
+                named.to_string()
+            }
+        }
+    )+};
 }
+by_name!(ChainId, Address, Account);
 
 #[cfg(test)]
 mod tests {

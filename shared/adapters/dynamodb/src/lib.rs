@@ -24,6 +24,17 @@ fn failed<E: ProvideErrorMetadata, R>(error: SdkError<E, R>) -> PortError {
     adapter_aws::failed("dynamodb", &error)
 }
 
+/// Whether a conditional write's condition held.
+fn held<T, E: ProvideErrorMetadata, R>(
+    answer: Result<T, SdkError<E, R>>,
+) -> Result<bool, PortError> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 fn to_item(value: &impl Serialize) -> Result<Item, PortError> {
     serde_dynamo::to_item(value).map_err(|error| PortError::new("dynamodb", error))
 }

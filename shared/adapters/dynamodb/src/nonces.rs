@@ -1,4 +1,4 @@
-use crate::{failed, seconds, string};
+use crate::{held, seconds, string};
 use app::ports::{NonceStore, PortError};
 use aws_sdk_dynamodb::Client;
 use domain::Seconds;
@@ -28,16 +28,6 @@ impl NonceStore for Nonces {
             .condition_expression("attribute_not_exists(nonce)")
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(failed(error)),
-        }
+        held(answer)
     }
 }

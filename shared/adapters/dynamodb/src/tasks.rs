@@ -1,4 +1,4 @@
-use crate::{failed, from_item, number, seconds, string, to_item};
+use crate::{failed, from_item, held, number, seconds, string, to_item};
 use app::ports::{PortError, TaskStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -35,17 +35,8 @@ impl TaskStore for Tasks {
             .condition_expression("attribute_not_exists(task)")
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(failed(error)),
-        }
+        // There already: what was made of it since stays.
+        held(answer).map(drop)
     }
 
     async fn get(&self, video: &str, task: &str) -> Result<Option<Task>, PortError> {

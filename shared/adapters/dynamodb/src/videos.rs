@@ -1,4 +1,4 @@
-use crate::{failed, from_item, number, seconds, string, to_item};
+use crate::{failed, from_item, held, number, seconds, string, to_item};
 use app::ports::{Change, PortError, VideoStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -39,20 +39,6 @@ impl Videos {
             .table_name(&self.table)
             .key("id", string(id))
             .expression_attribute_values(":now", seconds(now))
-    }
-}
-
-async fn applied(update: UpdateItemFluentBuilder) -> Result<bool, PortError> {
-    match update.send().await {
-        Ok(_) => Ok(true),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-        {
-            Ok(false)
-        }
-        Err(error) => Err(failed(error)),
     }
 }
 
@@ -132,7 +118,7 @@ impl VideoStore for Videos {
             Change::Ready => set += " REMOVE reason",
             Change::Uploaded | Change::Deleting => {}
         }
-        applied(update.update_expression(set)).await
+        held(update.update_expression(set).send().await)
     }
 
     async fn set_policy(
@@ -154,7 +140,7 @@ impl VideoStore for Videos {
                 .expression_attribute_values(":policy", string(policy.to_json().to_string())),
             None => update.update_expression(format!("{set} REMOVE policy")),
         };
-        applied(update).await
+        held(update.send().await)
     }
 
     async fn remove(&self, id: &str) -> Result<(), PortError> {
