@@ -240,7 +240,7 @@ def small_video(publish, small_film, policy) -> dict:
 @pytest.fixture(scope="session")
 def ready_video(publish, films, policy) -> dict:
     """Half a minute for the browser: small, because what it shows is that it plays."""
-    return publish(films("page.mp4", seconds=30, size="640x360", rate=15), policy, "Half a minute")
+    return publish(films("page.mp4", seconds=30, size="1280x720", rate=10), policy, "Half a minute")
 
 
 @pytest.fixture

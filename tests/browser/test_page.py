@@ -210,7 +210,7 @@ def test_a_grant_that_ends_is_asked_for_again_where_the_film_was(window, ready_v
     before = window.wait_for_time(1.5)
     assert len(grants) == 1 and held, "the whole film was fetched before its grant could end"
     # What the player fetches until it asks for a new grant is refused, as the edge refuses an expired signature.
-    for _ in range(200):
+    for _ in range(1200):
         while held:
             held.pop().fulfill(status=403, body="")
         if len(grants) > 1:
