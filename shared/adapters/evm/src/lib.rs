@@ -258,13 +258,14 @@ fn judge(
     Ok(match holding {
         Holding::Balance(least) => {
             let balance =
-                balanceOfCall::abi_decode_returns(answer).map_err(|_| Silence::Garbage)?;
+                balanceOfCall::abi_decode_returns_validate(answer).map_err(|_| Silence::Garbage)?;
             let holds = U256(balance.to_be_bytes()) >= *least;
             let reason = (!holds).then(|| format!("holds {balance}, needs {least}"));
             (verdict(holds), Some(balance.to_string()), reason)
         }
         Holding::Token(id) => {
-            let owner = ownerOfCall::abi_decode_returns(answer).map_err(|_| Silence::Garbage)?;
+            let owner =
+                ownerOfCall::abi_decode_returns_validate(answer).map_err(|_| Silence::Garbage)?;
             let holds = owner == wallet && !owner.is_zero();
             let reason = (!holds).then(|| format!("token {id} belongs to another wallet"));
             (verdict(holds), Some(owner.to_string()), reason)
