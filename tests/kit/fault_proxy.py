@@ -34,7 +34,7 @@ class FaultProxy:
         self.upstream = upstream
         self.mode: str | None = None
         self.held: Held | None = None
-        self.asked = 0
+        self.seconds = 0.0
         self.http = httpx.Client(trust_env=False, timeout=10)
         self.server: ThreadingHTTPServer | None = None
         self._listen()
@@ -65,6 +65,15 @@ class FaultProxy:
         finally:
             self.held = None
             held.release()
+
+    @contextlib.contextmanager
+    def delay(self, seconds: float):
+        """Right answers, each that much later: what races with a decision has more room."""
+        self.seconds = seconds
+        try:
+            yield self
+        finally:
+            self.seconds = 0.0
 
     def stop(self) -> None:
         self._close()
@@ -102,7 +111,6 @@ class FaultProxy:
             self.server = None
 
     def _answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        self.asked += 1
         mode, held = self.mode, self.held
         if mode in ("down", "hang_up"):
             # Also for connections that were open before.
@@ -110,8 +118,7 @@ class FaultProxy:
             with contextlib.suppress(OSError):
                 handler.connection.shutdown(socket.SHUT_RDWR)
             return
-        if mode == "slow":
-            time.sleep(SLOW)
+        time.sleep(SLOW if mode == "slow" else self.seconds)
         asked = json.loads(body)
         if held and asked.get("method") == held.method:
             held.arrive()
