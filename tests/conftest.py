@@ -33,7 +33,7 @@ os.environ.setdefault("STREAMGATE_EDGE_PORT", "28088")
 PROXY_PORT = int(os.environ.setdefault("STREAMGATE_PROXY_PORT", str(int(os.environ["STREAMGATE_CHAIN_PORT"]) + 1)))
 KEEP = os.environ.get("STREAMGATE_KEEP", "") not in ("", "0")
 
-from tests.kit import contract  # noqa: E402
+from tests.kit import contract, inside  # noqa: E402
 from tests.kit.chain import Chain, Token  # noqa: E402
 from tests.kit.client import Client  # noqa: E402
 from tests.kit.fault_proxy import MISLED_CHAIN, RPC_PATH, FaultProxy  # noqa: E402
@@ -80,6 +80,8 @@ def stack():
         except StackError as problem:
             # Once, and not for each of some hundred tests.
             pytest.exit(f"the stack did not start: {problem}", returncode=1)
+        # A run that was cut off may have left something at work.
+        inside.purge(stack)
         yield stack
     finally:
         if not KEEP:
@@ -240,7 +242,7 @@ def small_video(publish, small_film, policy) -> dict:
 @pytest.fixture(scope="session")
 def ready_video(publish, films, policy) -> dict:
     """Half a minute for the browser: small, because what it shows is that it plays."""
-    return publish(films("page.mp4", seconds=30, size="1280x720", rate=10), policy, "Half a minute")
+    return publish(films("page.mp4", seconds=30, size="640x360", rate=15), policy, "Half a minute")
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def test_every_message_three_times_in_any_order_changes_nothing(stack, as_creato
     shuffle(late)
     for queue, body in late:
         inside.send(stack, queue, body)
-    inside.wait_until(lambda: not any(inside.queue_sizes(stack).values()), 90, f"{inside.queue_sizes(stack)}")
+    inside.wait_for_empty_queues(stack, 90)
 
     seen = as_creator.video(video)
     assert (seen["stage"], seen["tasks_done"], seen["tasks_total"]) == ("ready", 3, 3)

@@ -52,5 +52,5 @@ def test_a_killed_workers_task_is_done_by_another(stack, as_creator, as_holder, 
         assert player.statuses(track.addresses) == {200}
     named = {address.partition("?")[0].removeprefix(f"{stack.edge_origin}/") for track in tracks for address in track.addresses}
     assert inside.objects(stack, "Media", f"v/{video}/") == named | inside.playlist_objects(stack, video)
-    inside.wait_until(lambda: not any(inside.queue_sizes(stack).values()), 30, f"{inside.queue_sizes(stack)}")
+    inside.wait_for_empty_queues(stack, 30)
     as_creator.delete(video)

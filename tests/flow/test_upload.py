@@ -163,7 +163,7 @@ def test_what_is_no_film_fails_with_a_reason_and_is_not_tried_for_ever(stack, as
             assert inner not in reason, reason
     if kind != "cut":
         # Said at the first look: neither in a queue for another try, nor in a dead-letter queue.
-        inside.wait_until(lambda: not any(inside.queue_sizes(stack).values()), 20, f"{inside.queue_sizes(stack)}")
+        inside.wait_for_empty_queues(stack, 20)
         problem = refused(as_creator.playback, identifier)
         assert (problem.status, problem.slug) == (409, "video-not-ready")
     as_creator.delete(identifier)

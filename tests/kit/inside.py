@@ -16,14 +16,14 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def wait_until(true, seconds: float, what: str, interval: float = 0.2):
-    """Waits for something to be true, and answers with it."""
+def wait_until(true, seconds: float, what, interval: float = 0.2):
+    """Waits for something to be true, and answers with it. `what` is what is said otherwise: a text, or a function."""
     until = time.monotonic() + seconds
     while True:
         found = true()
         if found:
             return found
-        assert time.monotonic() < until, f"after {seconds:.0f} s: {what}"
+        assert time.monotonic() < until, f"after {seconds:.0f} s: {what() if callable(what) else what}"
         time.sleep(interval)
 
 
@@ -124,6 +124,18 @@ def queue_sizes(stack) -> dict[str, int]:
             answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output(f"{name}{kind}Url"), AttributeNames=wanted)
             sizes[f"{name}{kind}"] = sum(int(value) for value in answer["Attributes"].values())
     return sizes
+
+
+def wait_for_empty_queues(stack, seconds: float) -> None:
+    """Nothing waits, nothing is at work, nothing was given up."""
+    wait_until(lambda: not any(queue_sizes(stack).values()), seconds, lambda: queue_sizes(stack))
+
+
+def purge(stack) -> None:
+    """Empties every queue: what one test left must not be the next one's."""
+    for name in ("Plan", "Task", "Publish"):
+        for kind in ("Queue", "DeadLetters"):
+            stack.client("sqs").purge_queue(QueueUrl=stack.output(f"{name}{kind}Url"))
 
 
 def send(stack, queue: str, body: dict) -> None:
