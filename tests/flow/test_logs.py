@@ -13,8 +13,6 @@ from tests.kit.fault_proxy import RPC_PATH
 pytestmark = pytest.mark.after_flow
 
 FUNCTIONS = inside.functions()
-# Made by CloudFormation, which is no request of anybody's.
-RESOURCES = {"StackKeys", "StackPage"}
 
 
 def lines(stack, logical_id: str) -> list[dict]:
@@ -24,7 +22,7 @@ def lines(stack, logical_id: str) -> list[dict]:
     return [json.loads(part) for line in own for part in line.splitlines() if part.strip()]
 
 
-@pytest.mark.parametrize("logical_id", [name for name in FUNCTIONS if name not in RESOURCES])
+@pytest.mark.parametrize("logical_id", FUNCTIONS)
 def test_every_request_is_one_line_of_json(stack, request, logical_id):
     requests = [line for line in lines(stack, logical_id) if line.get("message") == "request"]
     if not requests and request.config.getoption("keyword"):

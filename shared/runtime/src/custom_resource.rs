@@ -77,6 +77,7 @@ pub async fn serve<F: Future<Output = Result<Value, Error>>>(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let apply = &apply;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Request>| async move {
+        let since = std::time::Instant::now();
         let mut request = event.payload;
         let outcome = match request.request_type {
             RequestType::Delete => Ok(json!({})),
@@ -85,7 +86,10 @@ pub async fn serve<F: Future<Output = Result<Value, Error>>>(
         if let Err(error) = &outcome {
             tracing::error!(%error, "the custom resource failed");
         }
-        reply(&request.response_url, &answer(&request, physical_id, outcome)).await
+        let (word, status) = if outcome.is_ok() { ("ok", 200) } else { ("failed", 500) };
+        let sent = reply(&request.response_url, &answer(&request, physical_id, outcome)).await;
+        crate::telemetry::finished(&request.request_id, physical_id, word, status, since);
+        sent
     }))
     .await
 }
