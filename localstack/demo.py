@@ -42,6 +42,7 @@ from tests.kit import media  # noqa: E402
 from tests.kit.chain import Chain, RpcError, Token  # noqa: E402
 from tests.kit.client import Client, Failed, Refused  # noqa: E402
 from tests.kit.film import make_film  # noqa: E402
+from tests.kit.solana import TOKEN, Mint, Pubkey, SolanaChain, SolanaWallet  # noqa: E402
 from tests.kit.wallet import Wallet  # noqa: E402
 
 TOKEN_ID = 1
@@ -214,7 +215,7 @@ class Demo:
         stack, screen = self.stack, self.screen
         finished = threading.Event()
         stage = {"name": "build"}
-        following = {"build": "engine", "engine": "chain", "chain": "deploy", "deploy": "edge"}
+        following = {"build": "engine", "engine": "chain", "chain": "solana", "solana": "deploy", "deploy": "edge"}
 
         def say(line: str) -> None:
             match = re.fullmatch(r"(\w+)\s+(.*?)(?: \(([\d.]+) s\))?", line)
@@ -222,7 +223,7 @@ class Demo:
                 return screen.line(line)
             name, what, seconds = match.groups()
             words = {"build": "functions and edge", "engine": "local AWS engine", "chain": "EVM chain (anvil)",
-                     "deploy": "template.yaml, by sam deploy", "edge": "local edge"}  # fmt: skip
+                     "solana": "Solana chain (litesvm)", "deploy": "template.yaml, by sam deploy", "edge": "local edge"}  # fmt: skip
             screen.done(float(seconds or 0), f"{words.get(name, name)}: {what}")
             stage["name"] = following.get(name, "")
 
@@ -268,17 +269,32 @@ class Demo:
             if not holds or holds_not:
                 raise Failed(f"the holder must hold a token and the stranger none; they hold {holds} and {holds_not}")
             self.token = token
-            self.policy = token.policy(min_balance=1)
             step.text = f"ERC-721 {token.address} {how}; the holder holds token {TOKEN_ID}, the stranger none"
+        with self.screen.step("an SPL token on Solana") as step:
+            solana = SolanaChain(self.stack.solana_url)
+            self.solana_holder = SolanaWallet.numbered(1, name="Solana holder")
+            issuer = SolanaWallet.numbered(0, name="issuer")
+            known = self.memory.get("mint")
+            mint, how = Mint(solana, issuer, Pubkey.from_string(known), 0, TOKEN) if known else None, "is there from the last start"
+            if not mint or not solana.account(mint.address):
+                solana.airdrop(issuer.address)
+                mint, how = Mint.create(solana, issuer), "made"
+                self.memory.keep(mint=mint.address)
+            if not mint.balance(self.solana_holder.address):
+                mint.mint_to(self.solana_holder.address)
+            step.text = f"SPL token {mint.address} {how}; {self.solana_holder.address} holds one"
+        # Either of them opens the film.
+        self.policy = {"version": 1, "rule": {"any": [token.condition(min=1), mint.condition()]}}
 
     def sign_in(self) -> None:
         with self.screen.step("signing in") as step:
             origin = self.stack.edge_origin
-            self.as_creator, self.as_holder, self.as_stranger = (
-                Client(wallet, origin, check=False, renew=True).sign_in() for wallet in (self.creator, self.holder, self.stranger)
+            wallets = (self.creator, self.holder, self.stranger, self.solana_holder)
+            self.as_creator, self.as_holder, self.as_stranger, self.as_solana_holder = (
+                Client(wallet, origin, check=False, renew=True).sign_in() for wallet in wallets
             )
             self.as_nobody = Client(None, origin, check=False)
-            step.text = f"signed in by EIP-4361: holder {self.holder.address}, stranger {self.stranger.address}, and the creator"
+            step.text = f"signed in: holder {self.holder.address}, stranger {self.stranger.address}, the Solana holder and the creator"
 
     def publish(self) -> None:
         film = self.film
@@ -298,7 +314,7 @@ class Demo:
             if video.get("policy") != self.policy:
                 with self.screen.step("setting the policy") as step:
                     self.as_creator.set_policy(video["id"], self.policy)
-                    step.text = f"policy of “{video['title']}”: holders of at least 1 token of {self.token.address}"
+                    step.text = f"policy of “{video['title']}”: holders of the ERC-721 or of the SPL token"
         if self.video.get("policy") == self.policy and self.other_video.get("policy") == self.policy:
             self.screen.done(0.0, "policies are set from the last start")
 
@@ -347,7 +363,7 @@ class Demo:
     def look(self) -> None:
         with self.screen.step("asking for everything") as step:
             # A long transcode outlasts a session.
-            for client in (self.as_holder, self.as_stranger):
+            for client in (self.as_holder, self.as_stranger, self.as_solana_holder):
                 client.sign_in()
             self.look_at_gate()
             self.look_at_media()
@@ -366,11 +382,14 @@ class Demo:
         conditions = [] if answer.is_success else answer.json().get("conditions", [])
         failing = [condition for condition in conditions if condition["outcome"] == "no"]
         words = [
-            f"{condition['path']}: {condition['kind']} {condition['contract']} on {condition['chain']}: {condition['outcome']}, "
-            f"holds {condition.get('value', '?')} at block {condition.get('block', {}).get('number', '?')}"
+            f"{condition['path']}: {condition['kind']} {condition['subject']} on {condition['chain']}: {condition['outcome']}, "
+            f"holds {condition.get('value', '?')} at {place(condition)}"
             for condition in failing
         ]
         add("non-holder", request, 403, answer.status_code, "; ".join(words), "" if failing else "no failing condition is named")
+
+        answer = self.as_solana_holder.ask("POST", path)
+        add("Solana holder", request, 200, answer.status_code)
 
         answer = self.as_holder.ask("POST", path)
         add("holder", request, 200, answer.status_code)
@@ -472,6 +491,11 @@ class Demo:
         return sign(now - 3600), sign(now + 60), "signed by the demo with the stack's key from Secrets Manager, ended an hour ago"
 
 
+def place(condition: dict) -> str:
+    """Where on its chain a condition was read."""
+    return f"block {condition['block']['number']}" if "block" in condition else f"slot {condition.get('slot', '?')}"
+
+
 def to_cloudfront_base64(data: bytes) -> str:
     return base64.b64encode(data).decode().translate(str.maketrans("+=/", "-_~"))
 
@@ -525,7 +549,7 @@ def main() -> int:
     try:
         stack = Stack()
         # The edge before what it asks, and the engine last.
-        ours = [process for process in (stack.edge, stack.chain, stack.engine) if not process.pid()]
+        ours = [process for process in (stack.edge, stack.solana, stack.chain, stack.engine) if not process.pid()]
         demo = Demo(stack, screen, film)
         demo.run()
         demo.table.show(screen)

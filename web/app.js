@@ -18,12 +18,18 @@
     ["eip155:42161", "Arbitrum One"],
     ["eip155:11155111", "the Sepolia test network"],
     ["eip155:31337", "the local test chain"],
+    ["solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "Solana"],
+    ["solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "Solana's devnet"],
+    ["solana:4uhcVJyU9pJkvQyS88uRDiswHScCKQY3", "Solana's testnet"],
+    ["solana:5WueacX9EoKpnyA1W2GCEkjN7U4Paaue", "the local Solana test chain"],
   ]);
+  const SOLANA = "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp";
+  const MOST_WALLETS = 5;
+  const MOST_ASSETS = 16;
 
   let video = null;
   let hls = null;
   let timer = 0;
-  let signedInWith = null;
   let busy = false;
   // Every start of something new raises it: what an older start still has in flight must not touch the page any more.
   let turn = 0;
@@ -39,6 +45,9 @@
   const short = (address) => `${address.slice(0, 6)}…${address.slice(-4)}`;
   const address = (full) => make("code", { title: full, textContent: short(full) });
   const chainName = (chain) => CHAINS.get(chain) ?? `chain ${chain}`;
+  const addressIn = (account) => account.split(":").pop();
+  const moment = (text) => new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
   const clock = (seconds) => {
     const whole = Math.round(seconds);
     const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -62,17 +71,18 @@
     },
     drop() {
       sessionStorage.removeItem(SESSION);
-      signedInWith = null;
       session.show();
     },
-    show() {
+    accounts() {
       const kept = session.read();
-      find("account").hidden = !kept;
-      if (kept) {
-        const full = kept.account.split(":").pop();
-        find("account-address").textContent = short(full);
-        find("account-address").title = full;
-      }
+      return kept?.accounts ?? (kept ? [kept.account] : []);
+    },
+    show() {
+      const all = session.accounts().map(addressIn);
+      find("account").hidden = all.length === 0;
+      find("account-address").textContent = all.length ? short(all[0]) + (all.length > 1 ? ` + ${all.length - 1}` : "") : "";
+      find("account-address").title = all.join("\n");
+      find("link-wallet").hidden = all.length === 0 || all.length >= MOST_WALLETS;
     },
   };
 
@@ -84,6 +94,7 @@
       super(body.detail || body.title || `The server answered ${status}.`);
       this.status = status;
       this.slug = String(body.type ?? "").split("/").pop();
+      this.field = String(body.field ?? "");
       this.conditions = Array.isArray(body.conditions) ? body.conditions : [];
       this.retryAfter = retryAfter;
     }
@@ -151,27 +162,67 @@
 
   // ---- The policy in words
 
-  /** One condition as a phrase that follows "the wallet holds". */
-  const holding = (condition) => {
-    const phrase = make("span");
-    if (condition.token_id !== undefined) phrase.append(`token ${condition.token_id} of the collection `);
-    else {
-      const least = condition.min_balance ?? "1";
-      phrase.append(least === "1" ? "a token of the collection " : `at least ${least} tokens of the collection `);
-    }
-    phrase.append(address(condition.contract), ` on ${chainName(condition.chain)}`);
-    return phrase;
+  const branches = (rule) => rule.all ?? rule.any ?? rule.none ?? rule.of;
+  const leaves = (rule) => (rule ? branches(rule)?.flatMap(leaves) ?? [rule] : []);
+
+  /** How many or how much, as in "at least 2". `one` says it for a single thing. */
+  const quantity = ({ min = "1", max }, one, several) => {
+    if (max === undefined) return min === "1" && one ? one : `at least ${min} ${several}`;
+    return min === max ? `exactly ${min} ${several}` : `from ${min} to ${max} ${several}`;
+  };
+
+  const idList = (ids) => ids.map((id) => id.replace("-", " to ")).join(", ");
+
+  const oneOf = (ids) => (ids.length === 1 && !ids[0].includes("-") ? `token ${ids[0]}` : `one of the tokens ${idList(ids)}`);
+
+  /** One condition as a phrase that follows "Whoever". */
+  const inWords = (condition) => {
+    const { kind } = condition;
+    const at = (key, before = "") => [before, address(condition[key] ?? condition.subject ?? "?"), ` on ${chainName(condition.chain)}`];
+    const parts = {
+      erc721() {
+        const { ids, traits = [], via } = condition;
+        const several = `${ids ? `of the tokens ${idList(ids)}` : "tokens"} of the collection `;
+        const one = ids ? `${oneOf(ids)} of the collection ` : "a token of the collection ";
+        const having = traits.length ? `, with ${traits.map(({ trait, value }) => `${trait} “${value}”`).join(" and ")}` : "";
+        return ["holds ", quantity(condition, one, several), ...at("contract"), having, via ? ", or was delegated it" : ""];
+      },
+      erc1155() {
+        const { ids = [] } = condition;
+        return ["holds ", quantity(condition, `${oneOf(ids)} of `, `of the tokens ${idList(ids)} of `), ...at("contract"), condition.via ? ", or was delegated it" : ""];
+      },
+      erc20: () => ["holds ", quantity(condition, "", "of the token "), ...at("contract"), condition.via ? ", or was delegated it" : ""],
+      native: () => ["has ", quantity(condition, "", "of the own coin of "), chainName(condition.chain)],
+      contract() {
+        const [[word, value] = ["equals", "what is asked for"]] = Object.entries(condition.result ?? {});
+        const how = { equals: "the answer", not_equals: "an answer other than", at_least: "at least", at_most: "at most", above: "more than", below: "less than" }[word] ?? word;
+        const called = `${(condition.function ?? "its function").split("(")[0]}(${(condition.arguments ?? []).map((text) => (text === ":account" ? "the wallet" : text)).join(", ")})`;
+        return [`is given ${how} ${value || "“”"} by ${called} of the contract `, ...at("contract")];
+      },
+      unlock: () => ["has a valid key to the lock ", ...at("contract")],
+      spl: () => ["holds ", quantity(condition, "", "of the token "), ...at("mint")],
+      metaplex_collection: () => ["holds ", quantity(condition, "an NFT", "NFTs"), ...at("collection", " of the collection ")],
+      core_collection: () => ["holds ", quantity(condition, "an NFT", "NFTs"), ...at("collection", " of the collection ")],
+      metaplex_creator: () => ["holds ", quantity(condition, "an NFT", "NFTs"), ...at("creator", " by the creator ")],
+      token2022_group: () => ["holds ", quantity(condition, "a token", "tokens"), ...at("group", " of the group ")],
+      // The list itself is for its creator's eyes.
+      accounts: () => [condition.allow ? "is on the creator's list" : condition.deny ? "is not on the creator's list" : "passes the creator's list of accounts"],
+      time() {
+        const { from, until } = condition;
+        return ["comes ", from ? `from ${moment(from)} on` : "", from && until ? " and " : "", until ? `before ${moment(until)}` : ""];
+      },
+      lambda: () => ["is let in by the plug-in ", make("code", { textContent: condition.function ?? condition.subject ?? "?" })],
+    };
+    return make("span", {}, ...(Object.hasOwn(parts, kind) ? parts[kind]() : [`meets a condition of the kind ${kind}`]));
   };
 
   const ruleInWords = (rule, top = true) => {
-    const several = rule.all ?? rule.any;
-    if (!several) return make("p", {}, top ? "Whoever holds " : "holds ", holding(rule), top ? "." : "");
-    if (several.length === 1) return ruleInWords(several[0], top);
-    const words = rule.all
-      ? (top ? "Whoever meets all of these:" : "meets all of these:")
-      : (top ? "Whoever meets any one of these:" : "meets any one of these:");
+    const several = branches(rule);
+    if (!several) return make("p", {}, top ? "Whoever " : "", inWords(rule), top ? "." : "");
+    if (several.length === 1 && !rule.none) return ruleInWords(several[0], top);
+    const words = rule.all ? "all of these" : rule.any ? "any one of these" : rule.none ? "none of these" : `at least ${rule.at_least} of these`;
     const list = make("ul", {}, ...several.map((inner) => make("li", {}, ruleInWords(inner, false))));
-    return make("div", {}, make("p", { textContent: words }), list);
+    return make("div", {}, make("p", { textContent: `${top ? "Whoever meets" : "meets"} ${words}:` }), list);
   };
 
   const showPolicy = () => {
@@ -181,43 +232,161 @@
     );
   };
 
-  /** The condition that stands at a path such as rule.all[0].any[1]. */
+  /** The condition that stands at a path such as rule.all[0].of[1]. */
   const conditionAt = (path) => {
     let rule = video?.policy?.rule;
-    for (const [, kind, place] of path.matchAll(/\.(all|any)\[(\d+)\]/g)) rule = rule?.[kind]?.[Number(place)];
+    for (const [, word, place] of path.matchAll(/\.(all|any|none|of)\[(\d+)\]/g)) rule = rule?.[word]?.[Number(place)];
     return rule?.kind ? rule : null;
   };
 
+  /** What was seen, in sentences. */
+  const seenInWords = ({ kind, value, reason, block, slot, grace }) => {
+    const parts = [];
+    if (/^[0-9.]+$/.test(value ?? "") && !["contract", "lambda"].includes(kind)) {
+      parts.push(session.accounts().length > 1 ? `Your wallets hold ${value} together.` : `This wallet holds ${value}.`);
+    } else if (kind === "contract" && value !== undefined) parts.push(`The answer was ${value === "" ? "empty" : value}.`);
+    else if (kind === "unlock" && value) parts.push(value === "never" ? "The key does not end." : `The key ends at ${moment(value)}.`);
+    else if (kind === "accounts" && value) parts.push(`The account is ${addressIn(value)}.`);
+    // That so many are held and so many needed is said already.
+    const repeats = parts.length > 0 && (/^holds [0-9.]+, (needs|at most) /.test(reason) || kind === "contract" && /^answers /.test(reason));
+    const times = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g;
+    if (reason && !repeats) parts.push(sentence(reason.replace(/: name the token in assets$/, "").replace(times, moment)));
+    if (block) parts.push(`Read at block ${block.number}.`);
+    if (slot !== undefined) parts.push(`Read at slot ${slot}.`);
+    if (grace) parts.push("It can't be read at the moment: this is an older answer.");
+    return ` ${parts.join(" ")}`;
+  };
+
+  /** Tokens that the viewer named, for where they can't be searched for (CAIP-19). They go with every request to watch. */
+  const assets = new Set();
+
+  /** Asks for a token's name where the server could not look through all that a wallet holds. */
+  const tokenForm = ({ kind, chain, subject, path }) => {
+    const evm = chain.startsWith("eip155:");
+    const id = `asset-${path.replace(/\W+/g, "-")}`;
+    const input = make("input", { id, required: true, autocomplete: "off", spellcheck: false });
+    input.pattern = evm ? "(0|[1-9][0-9]{0,77})" : "[1-9A-HJ-NP-Za-km-z]{32,44}";
+    input.title = evm ? "A token's number" : "A token's address";
+    const form = make("form", { className: "asset" },
+      make("label", { htmlFor: id, textContent: evm ? "Number of a token that you hold" : "Address of a token that you hold" }),
+      input, make("button", { type: "submit", className: "plain", textContent: "Look at it" }));
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      if (assets.size >= MOST_ASSETS) assets.delete(assets.values().next().value);
+      assets.add(evm ? `${chain}/${kind}:${subject}/${input.value}` : `${chain}/nft:${input.value}`);
+      watch();
+    };
+    return form;
+  };
+
   const outcomeInWords = (outcome) => {
-    const condition = conditionAt(outcome.path);
-    const verdict = { yes: ["✓", "Met."], no: ["✕", "Not met."], unknown: ["?", "Could not be checked."] }[outcome.outcome]
-      ?? ["?", outcome.outcome];
-    const seen = make("p", { className: "outcome-seen" }, make("strong", { textContent: verdict[1] }));
-    const value = outcome.value;
-    if (/^0x[0-9a-fA-F]{40}$/.test(value ?? "")) seen.append(" The token belongs to ", address(value), ".");
-    else if (/^\d+$/.test(value ?? "") && condition?.token_id === undefined) seen.append(` This wallet holds ${value}.`);
-    else if (value) seen.append(` Seen: ${value}.`);
-    // With a value the reason only says it once more.
-    else if (outcome.reason) seen.append(` ${outcome.reason[0].toUpperCase()}${outcome.reason.slice(1)}${/[.!?]$/.test(outcome.reason) ? "" : "."}`);
-    if (outcome.block) seen.append(` Read at block ${outcome.block.number}.`);
-    const what = make("p", {}, "Hold ", holding(condition ?? outcome));
+    // Below an odd number of "none of these" a condition must not hold.
+    const wanted = (outcome.path.match(/\.none\[/g) ?? []).length % 2 === 0 ? "yes" : "no";
+    const is = outcome.outcome === "unknown" ? "unknown" : outcome.outcome === wanted ? "yes" : "no";
+    const [mark, words] = { yes: ["✓", "Met."], no: ["✕", "Not met."], unknown: ["?", "Could not be checked."] }[is];
+    const what = make("p", {}, wanted === "yes" ? "Asked for: whoever " : "Asked for: nobody who ", inWords(conditionAt(outcome.path) ?? outcome), ".");
+    const seen = make("p", { className: "outcome-seen" }, make("strong", { textContent: words }), seenInWords(outcome));
+    const more = /name the token in assets$/.test(outcome.reason ?? "") && outcome.chain ? [tokenForm(outcome)] : [];
     return make(
-      "li", { className: `outcome outcome-${outcome.outcome}` },
-      make("span", { className: "outcome-mark", ariaHidden: "true", textContent: verdict[0] }), what, seen,
+      "li", { className: `outcome outcome-${is}` },
+      make("span", { className: "outcome-mark", ariaHidden: "true", textContent: mark }), what, seen, ...more,
     );
   };
 
-  // ---- Wallets (EIP-6963 announces them; window.ethereum is the old way)
+  // ---- Wallets. Of each kind the page wants the same: an account, and a signature.
 
+  const toHex = (bytes) => `0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const DIGITS = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+  const base58 = (bytes) => {
+    let number = bytes.reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
+    let text = "";
+    for (; number > 0n; number /= 58n) text = DIGITS[Number(number % 58n)] + text;
+    return "1".repeat(bytes.findIndex((byte) => byte !== 0)) + text;
+  };
+
+  /** The chain to sign in with: the wallet's own if the film's policy names it, else one that it names. */
+  const signInChain = (family, own) => {
+    const named = leaves(video?.policy?.rule).map(({ chain }) => chain).filter((chain) => chain?.startsWith(`${family}:`));
+    return named.includes(own) ? own : named[0] ?? own;
+  };
+
+  // EIP-6963 announces them, EIP-1193 asks them; window.ethereum is the old way.
   const announced = new Map();
   addEventListener("eip6963:announceProvider", (event) => {
     const { info, provider } = event.detail ?? {};
-    if (info?.uuid && provider?.request) announced.set(info.uuid, { name: String(info.name ?? "Wallet"), icon: info.icon, provider });
+    if (info?.uuid && provider?.request) announced.set(info.uuid, evmWallet(String(info.name ?? "Wallet"), info.icon, provider));
   });
 
+  const evmWallet = (name, icon, provider) => ({
+    name, icon, family: "Ethereum",
+    async connect() {
+      const [account] = await provider.request({ method: "eth_requestAccounts" });
+      if (!account) throw new Declined();
+      const own = `eip155:${Number.parseInt(await provider.request({ method: "eth_chainId" }), 16)}`;
+      return `${signInChain("eip155", own)}:${account}`;
+    },
+    async sign(message, account) {
+      const text = toHex(new TextEncoder().encode(message));
+      return { message, signature: await provider.request({ method: "personal_sign", params: [text, addressIn(account)] }) };
+    },
+    // Who only turns to another account of the same wallet may be about to link it.
+    whenGone(run) { provider.on?.("accountsChanged", (accounts) => { if (!accounts?.length) run(); }); },
+  });
+
+  // Solana's wallets register by the Wallet Standard: either side may come first.
+  const registered = new Map();
+  const standard = Object.freeze({
+    register(...wallets) {
+      for (const wallet of wallets) {
+        const features = wallet?.features ?? {};
+        const able = features["standard:connect"] && (features["solana:signMessage"] || features["solana:signIn"]);
+        if (able && wallet.chains?.some((chain) => chain.startsWith("solana:"))) registered.set(wallet, solanaWallet(wallet));
+      }
+      return () => wallets.forEach((wallet) => registered.delete(wallet));
+    },
+  });
+  addEventListener("wallet-standard:register-wallet", (event) => {
+    if (typeof event.detail === "function") event.detail(standard);
+  });
+
+  const solanaWallet = (wallet) => ({
+    name: String(wallet.name ?? "Wallet"), icon: wallet.icon, family: "Solana",
+    async connect() {
+      const { accounts } = await wallet.features["standard:connect"].connect();
+      this.account = accounts?.find(({ chains }) => chains?.some((chain) => chain.startsWith("solana:"))) ?? accounts?.[0];
+      if (!this.account) throw new Declined();
+      return `${signInChain("solana", SOLANA)}:${this.account.address}`;
+    },
+    async sign(message) {
+      const { "solana:signMessage": plain, "solana:signIn": whole } = wallet.features;
+      if (plain) {
+        const [{ signature }] = await plain.signMessage({ account: this.account, message: new TextEncoder().encode(message) });
+        return { message, signature: base58(signature) };
+      }
+      // Such a wallet writes the message itself, from its parts.
+      const part = (name) => new RegExp(`^${name}: (.*)$`, "m").exec(message)?.[1];
+      const [{ signedMessage, signature }] = await whole.signIn({
+        domain: message.split(" wants you")[0],
+        address: this.account.address,
+        statement: message.split("\n\n")[1],
+        uri: part("URI"),
+        version: part("Version"),
+        chainId: part("Chain ID"),
+        nonce: part("Nonce"),
+        issuedAt: part("Issued At"),
+        expirationTime: part("Expiration Time"),
+      });
+      return { message: new TextDecoder().decode(signedMessage), signature: base58(signature) };
+    },
+    whenGone(run) { wallet.features["standard:events"]?.on("change", ({ accounts }) => { if (accounts && !accounts.length) run(); }); },
+  });
+
+  class Declined extends Error {}
+
   const chooseWallet = () => new Promise((resolve) => {
-    const wallets = [...announced.values()];
-    if (wallets.length === 0 && window.ethereum?.request) wallets.push({ name: "Browser wallet", provider: window.ethereum });
+    const evm = [...announced.values()];
+    if (evm.length === 0 && window.ethereum?.request) evm.push(evmWallet("Browser wallet", undefined, window.ethereum));
+    const wallets = [...evm, ...registered.values()];
     if (wallets.length < 2) return resolve(wallets[0] ?? null);
     const dialog = find("wallets");
     let chosen;
@@ -226,7 +395,8 @@
       const icon = /^data:image\//.test(wallet.icon ?? "")
         ? make("img", { src: wallet.icon, alt: "" })
         : make("span", { className: "wallet-blank" });
-      const button = make("button", { type: "button" }, icon, make("span", { textContent: wallet.name }));
+      const family = make("span", { className: "quiet small", textContent: wallet.family });
+      const button = make("button", { type: "button" }, icon, make("span", { textContent: wallet.name }), family);
       button.onclick = () => { chosen = wallet; dialog.close(); };
       return make("li", {}, button);
     }));
@@ -234,69 +404,81 @@
     dialog.showModal();
   });
 
-  const toHex = (text) => `0x${Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-
-  /** The chain to sign in with: one the film's policy names, because the server knows it; else the wallet's own. */
-  const signInChain = async (provider) => {
-    const first = (rule) => (rule ? rule.chain ?? first((rule.all ?? rule.any ?? [])[0]) : undefined);
-    const named = first(video?.policy?.rule);
-    return named ?? `eip155:${Number.parseInt(await provider.request({ method: "eth_chainId" }), 16)}`;
-  };
-
-  const signIn = async () => {
+  /** Signs in, or with `link` adds a wallet to those that have signed in. */
+  const signIn = async (link = false) => {
     if (busy) return;
     busy = true;
     const mine = ++turn;
+    clearTimeout(timer);
+    const again = () => signIn(link);
     try {
       dispatchEvent(new Event("eip6963:requestProvider"));
       const wallet = await chooseWallet();
-      if (wallet === undefined) return;
+      if (wallet === undefined) return link ? void load() : undefined;
       if (wallet === null) {
         say("error", {
           eyebrow: "No wallet found",
           headline: "This browser has no wallet",
-          text: "Install a wallet extension for Ethereum, or open this page in your wallet app's browser, and try again.",
-          action: { label: "Try again", run: signIn },
+          text: "Install a wallet extension for Ethereum or Solana, or open this page in your wallet app's browser, and try again.",
+          action: { label: "Try again", run: again },
         });
         return;
       }
-      const { provider } = wallet;
       say("signing", { headline: "Look at your wallet", text: `${wallet.name} asks you to connect and then to sign a message. It costs nothing.`, progress: { text: "Waiting for your wallet" } });
-      const [account] = await provider.request({ method: "eth_requestAccounts" });
-      if (!account) throw Object.assign(new Error("The wallet shares no account."), { code: 4001 });
-      const nonce = await ask("POST", "/v1/auth/nonce", { account: `${await signInChain(provider)}:${account}` });
-      const signature = await provider.request({ method: "personal_sign", params: [toHex(nonce.message), account] });
-      const made = await ask("POST", "/v1/auth/session", { message: nonce.message, signature });
+      const account = await wallet.connect();
+      if (link && session.accounts().some((other) => addressIn(other).toLowerCase() === addressIn(account).toLowerCase())) {
+        say("error", {
+          eyebrow: "Nothing to link",
+          headline: "This wallet is signed in already",
+          text: "Choose another account in it, or another wallet, and try again.",
+          action: { label: "Try again", run: again },
+          second: { label: "Back", run: () => load() },
+        });
+        return;
+      }
+      const nonce = await ask("POST", "/v1/auth/nonce", { account });
+      const signed = await wallet.sign(nonce.message, account);
+      const made = await ask("POST", "/v1/auth/session", link ? { ...signed, link } : signed);
       if (mine !== turn) return;
       session.keep(made);
-      signedInWith = provider;
-      provider.on?.("accountsChanged", (accounts) => {
-        const now = session.read();
-        const same = (accounts ?? []).some((other) => now?.account.toLowerCase().endsWith(other.toLowerCase()));
-        if (now && signedInWith === provider && !same) signOut();
+      wallet.whenGone(() => {
+        if (session.accounts().some((other) => addressIn(other).toLowerCase() === addressIn(account).toLowerCase())) signOut();
       });
       await load(true);
     } catch (error) {
-      if (mine === turn) signInFailed(error);
+      if (mine === turn) signInFailed(error, link, again);
     } finally {
       busy = false;
     }
   };
 
-  const signInFailed = (error) => {
-    const again = { label: "Try again", run: signIn };
-    if (error?.code === 4001 || error?.code === "ACTION_REJECTED") {
-      say("error", { eyebrow: "Not signed in", headline: "You declined in your wallet", text: "Nothing was signed and nothing was sent. You can try again whenever you like.", action: again });
+  const signInFailed = (error, link, run) => {
+    const again = { label: "Try again", run };
+    const eyebrow = link ? "Not linked" : "Not signed in";
+    const second = link ? { label: "Back", run: () => load() } : undefined;
+    const tell = (headline, text) => say("error", { eyebrow, headline, text, action: again, second });
+    // Solana's wallets have no code for it, only words.
+    const declined = error instanceof Declined || error?.code === 4001 || error?.code === "ACTION_REJECTED"
+      || (!(error instanceof Problem) && /\b(reject|declin|denied|cancel)/i.test(error?.message ?? ""));
+    if (declined) {
+      tell("You declined in your wallet", "Nothing was signed and nothing was sent. You can try again whenever you like.");
     } else if (error?.code === -32002) {
-      say("error", { eyebrow: "Not signed in", headline: "Your wallet is still asking", text: "It has an open request. Open the wallet, answer it there, and try again.", action: again });
-    } else if (error instanceof Problem && ["nonce-used", "nonce-invalid", "message-expired"].includes(error.slug)) {
-      say("error", { eyebrow: "Not signed in", headline: "That took too long", text: "The message to sign is good for a few minutes and for one time only. Sign a fresh one.", action: again });
-    } else if (error instanceof Problem && error.status === 503) {
-      say("error", { eyebrow: "Not signed in", headline: "Signing in is not possible at the moment", text: error.message, action: again });
-    } else if (error instanceof Problem) {
-      say("error", { eyebrow: "Not signed in", headline: "Signing in was refused", text: error.message, action: again });
+      tell("Your wallet is still asking", "It has an open request. Open the wallet, answer it there, and try again.");
+    } else if (!(error instanceof Problem)) {
+      tell("Your wallet reported a problem", String(error?.message ?? error));
+    } else if (["nonce-used", "nonce-invalid", "message-expired"].includes(error.slug)) {
+      tell("That took too long", "The message to sign is good for a few minutes and for one time only. Sign a fresh one.");
+    } else if (link && ["session-required", "session-invalid"].includes(error.slug)) {
+      session.drop();
+      say("invite", { eyebrow: "Signed out", headline: "Your session has ended", text: "Sign in again, and then link your other wallet.", action: { label: "Sign in with your wallet", run: () => signIn() } });
+    } else if (error.field === "link") {
+      tell("No more wallets can be linked", `${sentence(error.message)} Sign out, and sign in with those that matter for this film.`);
+    } else if (error.slug === "signature-invalid") {
+      tell("The signature is not that wallet's", `${sentence(error.message)} If your wallet is a contract, switch it to the chain that it is on, and try again.`);
+    } else if (error.status === 503) {
+      tell(link ? "Linking is not possible at the moment" : "Signing in is not possible at the moment", `${sentence(error.message)} Wait a moment, and try again.`);
     } else {
-      say("error", { eyebrow: "Not signed in", headline: "Your wallet reported a problem", text: String(error?.message ?? error), action: again });
+      tell(link ? "Linking was refused" : "Signing in was refused", error.message);
     }
   };
 
@@ -305,6 +487,7 @@
     clearTimeout(timer);
     stopPlayer();
     session.drop();
+    assets.clear();
     load();
   };
 
@@ -323,7 +506,7 @@
     eyebrow: "Token-gated film",
     headline: "Sign in to watch",
     text: "Your wallet shows that you hold what opens this film.",
-    action: { label: "Sign in with your wallet", run: signIn },
+    action: { label: "Sign in with your wallet", run: () => signIn() },
     hint: "You sign a message. No transaction, no fee, nothing moves.",
   });
 
@@ -357,7 +540,7 @@
           eyebrow: "Nothing to see yet",
           headline: "There is no such film, or it is not ready",
           text: inside ? "Check the address, or come back later." : "Check the address, or come back later. If the film is yours, sign in to see how far it is.",
-          action: inside ? { label: "Look again", run: () => load() } : { label: "Sign in with your wallet", run: signIn },
+          action: inside ? { label: "Look again", run: () => load() } : { label: "Sign in with your wallet", run: () => signIn() },
         });
       }
       if (error instanceof Problem && error.status === 503) return waitAndRetry(error, () => load(play));
@@ -409,9 +592,9 @@
   const watch = async (from = 0) => {
     const mine = ++turn;
     clearTimeout(timer);
-    say("asking", { headline: "Asking the chain", text: "Your wallet is held against the film's policy.", progress: { text: "" }, over: from > 0 });
+    say("asking", { headline: "Asking the chain", text: "What you hold is held against the film's policy.", progress: { text: "" }, over: from > 0 });
     try {
-      const playback = await ask("POST", `/v1/videos/${wanted}/playback`);
+      const playback = await ask("POST", `/v1/videos/${wanted}/playback`, assets.size ? { assets: [...assets] } : undefined);
       if (mine !== turn) return;
       await play(playback, from, mine);
     } catch (error) {
@@ -421,7 +604,7 @@
       if (error.slug === "policy-refused") return refused(error);
       if (error.status === 401) {
         session.drop();
-        return say("invite", { eyebrow: "Signed out", headline: "Your session has ended", text: "Sign in again to watch.", action: { label: "Sign in with your wallet", run: signIn } });
+        return say("invite", { eyebrow: "Signed out", headline: "Your session has ended", text: "Sign in again to watch.", action: { label: "Sign in with your wallet", run: () => signIn() } });
       }
       if (error.slug === "video-not-ready" || error.slug === "conflict" || error.status === 404) {
         if (error.slug !== "video-not-ready") return load();
@@ -435,18 +618,20 @@
   };
 
   const refused = (problem) => {
-    const holder = session.read()?.account.split(":").pop();
-    const text = make("span", {}, "The wallet ", holder ? address(holder) : "you signed in with");
+    const wallets = session.accounts().map(addressIn).flatMap((full, place) => [place ? ", " : " ", address(full)]);
+    const several = session.accounts().length > 1;
+    const text = make("span", {}, several ? "The wallets" : "The wallet", ...wallets);
     text.append(problem.conditions.length
-      ? " does not meet the film's policy. This is what was asked, and what the chain said:"
+      ? `${several ? " do" : " does"} not meet the film's policy. This is what was asked for, and what was seen:`
       : " may not watch it: its creator has not said yet who may.");
     say("refused", {
       eyebrow: "No entry",
-      headline: "This wallet does not open the film",
+      headline: several ? "These wallets do not open the film" : "This wallet does not open the film",
       text,
       outcomes: problem.conditions.map(outcomeInWords),
       action: { label: "Check again", run: () => watch() },
-      second: { label: "Use another wallet", run: signOut },
+      second: find("link-wallet").hidden ? { label: "Use another wallet", run: signOut } : { label: "Link another wallet", run: () => signIn(true) },
+      hint: problem.conditions.length ? "If you have just bought it, check again in some seconds. If it is in another wallet of yours, link that: what your wallets hold is added up." : "",
     });
   };
 
@@ -480,6 +665,7 @@
     find("meta").textContent = [
       video?.duration_seconds && `${clock(video.duration_seconds)} long`,
       `your access lasts until ${until}, and is renewed for as long as the policy lets you in`,
+      playback.grant.grace && "it rests on an older answer, because a chain can't be read at the moment",
     ].filter(Boolean).join(" · ");
 
     if (Hls.isSupported()) {
@@ -537,7 +723,9 @@
   const wanted = asked === null ? undefined : idIn(asked);
 
   find("sign-out").onclick = signOut;
+  find("link-wallet").onclick = () => signIn(true);
   dispatchEvent(new Event("eip6963:requestProvider"));
+  dispatchEvent(new CustomEvent("wallet-standard:app-ready", { detail: standard }));
 
   if (!wanted) {
     find("landing").hidden = false;

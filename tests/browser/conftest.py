@@ -48,6 +48,50 @@ WALLET = """
 })();
 """
 
+# A Solana wallet as an extension would be: registered by the Wallet Standard. The key stays in Python.
+SOLANA_WALLET = """
+(() => {
+  const wallet = WALLET_SETTINGS;
+  window.walletCalls = window.walletCalls ?? [];
+  const toHex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const fromHex = (text) => Uint8Array.from(text.match(/../g), (two) => Number.parseInt(two, 16));
+  const note = (method) => {
+    window.walletCalls.push(method);
+    if (wallet.refuse === method) throw new Error("User rejected the request.");
+  };
+  const sign = async (signedMessage) => {
+    return { signedMessage, signature: fromHex(await window[wallet.signer](toHex(signedMessage))) };
+  };
+  const chains = ["solana:mainnet", "solana:devnet"];
+  const publicKey = fromHex(wallet.publicKey);
+  const account = Object.freeze({ address: wallet.address, publicKey, chains, features: [wallet.feature] });
+  const written = (input) => [
+    `${input.domain} wants you to sign in with your Solana account:`, input.address, "", input.statement, "",
+    `URI: ${input.uri}`, `Version: ${input.version}`, `Chain ID: ${input.chainId}`, `Nonce: ${input.nonce}`,
+    `Issued At: ${input.issuedAt}`, `Expiration Time: ${input.expirationTime}`,
+  ].join("\\n");
+  const features = {
+    "standard:connect": { version: "1.0.0", async connect() { note("connect"); return { accounts: [account] }; } },
+    "standard:events": { version: "1.0.0", on() { return () => {}; } },
+    "solana:signMessage": { version: "1.1.0", async signMessage(...inputs) {
+      note("signMessage");
+      return Promise.all(inputs.map(({ message }) => sign(message)));
+    } },
+    "solana:signIn": { version: "1.0.0", async signIn(...inputs) {
+      note("signIn");
+      const signed = (input) => sign(new TextEncoder().encode(written(input)));
+      return Promise.all(inputs.map(async (input) => ({ account, ...await signed(input) })));
+    } },
+  };
+  delete features[wallet.feature === "solana:signIn" ? "solana:signMessage" : "solana:signIn"];
+  const { name, icon } = wallet;
+  const standard = Object.freeze({ version: "1.0.0", name, icon, chains, features, accounts: [] });
+  const register = (api) => api.register(standard);
+  window.addEventListener("wallet-standard:app-ready", (event) => register(event.detail));
+  window.dispatchEvent(new CustomEvent("wallet-standard:register-wallet", { detail: register }));
+})();
+"""
+
 WATCH_CSP = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
@@ -92,6 +136,30 @@ class Window:
             "legacy": legacy,
         }
         self.page.add_init_script(WALLET.replace("WALLET_SETTINGS", json.dumps(settings)))
+
+    def give_solana_wallet(
+        self, wallet, name: str = "Solana Wallet", feature: str = "solana:signMessage", refuse: str = ""
+    ) -> None:
+        """Before `open`. It signs a message that it is given (solana:signMessage) or writes itself (solana:signIn)."""
+        import json
+
+        self.wallets += 1
+        signer = f"signInPython{self.wallets}"
+        self.page.expose_function(signer, lambda message: bytes(wallet.pair.sign_message(bytes.fromhex(message))).hex())
+        settings = {
+            "address": wallet.address,
+            "publicKey": bytes(wallet.key).hex(),
+            "signer": signer,
+            "name": name,
+            "icon": ICON.format(colour="b18cff"),
+            "feature": feature,
+            "refuse": refuse,
+        }
+        self.page.add_init_script(SOLANA_WALLET.replace("WALLET_SETTINGS", json.dumps(settings)))
+
+    def choose(self, name: str) -> None:
+        """Where several wallets are there, that one."""
+        self.page.get_by_role("dialog", name="Which wallet?").get_by_role("button", name=name).click()
 
     def open(self, video: str | None = None) -> None:
         self.page.goto(f"/?video={video}" if video else "/")

@@ -1,14 +1,17 @@
 """The page in a real browser, through the edge: a holder watches, a non-holder reads why not.
 
 `ready_video` is a published film of some 30 s whose policy asks for the chain's token, `holder` and `stranger` are
-wallets (tests/kit/wallet.py) of which only the first holds it.
+wallets (tests/kit/wallet.py) of which only the first holds it. `opened_by` gives the film another policy for one test.
 """
 
 from __future__ import annotations
 
 import json
 
+import pytest
 from playwright.sync_api import expect
+
+from tests.kit.solana import Mint, SolanaWallet
 
 # Chromium writes every 4xx and 5xx it fetches to the console.
 FORBIDDEN = "Failed to load resource: .*403"
@@ -17,6 +20,34 @@ UNAVAILABLE = "Failed to load resource: .*503"
 
 def video_id(video) -> str:
     return video["id"] if isinstance(video, dict) else str(video)
+
+
+@pytest.fixture
+def opened_by(as_creator, ready_video, policy):
+    def change(rule: dict) -> str:
+        as_creator.set_policy(ready_video["id"], {"version": 1, "rule": rule})
+        return ready_video["id"]
+
+    yield change
+    as_creator.set_policy(ready_video["id"], policy)
+
+
+@pytest.fixture(scope="module")
+def mint(solana) -> Mint:
+    """An SPL token of six decimals."""
+    return Mint.create(solana, SolanaWallet.fresh(name="issuer"), decimals=6)
+
+
+@pytest.fixture(scope="module")
+def solana_holder(mint) -> SolanaWallet:
+    """Has 2.5 of it."""
+    wallet = SolanaWallet.fresh(name="Solana holder")
+    mint.mint_to(wallet, 2_500_000)
+    return wallet
+
+
+def kept_accounts(window) -> list[str]:
+    return json.loads(window.page.evaluate("sessionStorage.getItem('streamgate.session')"))["accounts"]
 
 
 def test_a_holder_signs_in_plays_and_seeks(window, ready_video, holder):
@@ -131,6 +162,145 @@ def test_a_wallet_of_the_old_kind_works_too(window, ready_video, holder):
     window.open(video_id(ready_video))
     window.sign_in()
     window.state("playing")
+    window.is_clean()
+
+
+@pytest.mark.parametrize("feature", ["solana:signMessage", "solana:signIn"])
+def test_a_solana_wallet_signs_in_and_plays(window, opened_by, mint, solana_holder, feature):
+    film = opened_by(mint.condition("2.5"))
+    window.give_solana_wallet(solana_holder, feature=feature)
+    window.open(film)
+    window.state("invite")
+    expect(window.page.locator("#policy-text")).to_contain_text("holds at least 2.5 of the token")
+    window.sign_in()
+    window.state("playing")
+    window.wait_for_time(0.5)
+    assert window.page.evaluate("window.walletCalls") == ["connect", feature.removeprefix("solana:")]
+    assert kept_accounts(window) == [solana_holder.account]
+    window.is_clean()
+
+
+def test_declining_in_a_solana_wallet_is_no_fault(window, opened_by, mint, solana_holder):
+    window.give_solana_wallet(solana_holder, refuse="signMessage")
+    window.open(opened_by(mint.condition()))
+    window.sign_in()
+    window.state("error")
+    expect(window.page.get_by_role("heading", name="You declined in your wallet")).to_be_visible()
+    assert window.page.evaluate("sessionStorage.length") == 0
+    window.is_clean()
+
+
+def test_a_linked_solana_wallet_adds_what_is_missing(window, opened_by, token, mint, holder, solana_holder):
+    film = opened_by({"all": [token.condition(), mint.condition("2.5")]})
+    window.give_wallet(holder, name="Wallet of Ethereum")
+    window.give_solana_wallet(solana_holder, name="Wallet of Solana")
+    window.open(film)
+    window.sign_in()
+    window.choose("Wallet of Ethereum")
+    # What either wallet holds is not enough by itself.
+    window.state("refused")
+    outcomes = window.page.locator(".outcome")
+    expect(outcomes).to_have_count(2)
+    expect(outcomes.nth(0)).to_contain_text("Met. This wallet holds ")
+    expect(outcomes.nth(1)).to_contain_text("Not met. This wallet holds 0.")
+
+    window.page.get_by_role("button", name="Link another wallet").click()
+    window.choose("Wallet of Solana")
+    window.state("playing")
+    window.wait_for_time(0.5)
+    assert [account.lower() for account in kept_accounts(window)] == [
+        holder.account.lower(),
+        solana_holder.account.lower(),
+    ]
+    expect(window.page.locator("#account-address")).to_contain_text("+ 1")
+    window.is_clean(FORBIDDEN)
+
+
+def test_a_wallet_that_is_signed_in_is_not_linked_again(window, ready_video, stranger):
+    window.give_wallet(stranger)
+    window.open(video_id(ready_video))
+    window.sign_in()
+    window.state("refused")
+    window.page.get_by_role("button", name="Link another wallet").click()
+    window.state("error")
+    expect(window.page.get_by_role("heading", name="This wallet is signed in already")).to_be_visible()
+    assert len(kept_accounts(window)) == 1
+    window.page.get_by_role("button", name="Back").click()
+    window.page.get_by_role("button", name="Watch").click()
+    window.state("refused")
+    window.is_clean(FORBIDDEN)
+
+
+def test_a_refusal_says_of_each_condition_what_is_asked_and_what_was_seen(
+    window, opened_by, token, mint, solana_holder, caip2
+):
+    film = opened_by(
+        {
+            "any": [
+                mint.condition("3"),
+                token.condition(ids=[7]),
+                {"kind": "time", "until": "2020-01-01T00:00:00Z"},
+                {"kind": "accounts", "allow": [f"{caip2}:0x{'ab' * 20}"]},
+                {"all": [{"none": [mint.condition("1")]}, {"kind": "native", "chain": caip2, "min": "0.5"}]},
+            ]
+        }
+    )
+    window.give_solana_wallet(solana_holder)
+    window.open(film)
+    window.sign_in()
+    window.state("refused")
+    window.picture("refused-conditions")
+    said = window.page.locator(".outcome")
+    expect(said).to_have_count(6)
+    for number, texts in enumerate(
+        [
+            ("whoever holds at least 3 of the token", "Not met. This wallet holds 2.5.", "Read at slot "),
+            ("whoever holds token 7 of the collection", "Not met. This wallet holds 0.", "Read at block "),
+            ("whoever comes before", "Not met. Ended at "),
+            ("the creator's list", "Not met. The account is not on the list."),
+            ("nobody who holds at least 1 of the token", "Not met. This wallet holds 2.5.", "Read at slot "),
+            ("whoever has at least 0.5 of the own coin of Ethereum", "Not met. This wallet holds 0."),
+        ]
+    ):
+        for text in texts:
+            expect(said.nth(number)).to_contain_text(text)
+    # The list is its creator's secret.
+    assert "ab" * 20 not in window.page.content()
+    window.is_clean(FORBIDDEN)
+
+
+def test_a_token_that_can_not_be_searched_for_is_named(window, opened_by, token, holder):
+    # The collection can't list a wallet's tokens, and the range is too wide to look at each.
+    window.give_wallet(holder)
+    window.open(opened_by(token.condition(ids=["1-1000"])))
+    window.sign_in()
+    window.state("refused")
+    box = window.page.get_by_label("Number of a token that you hold")
+    box.fill("999")
+    window.page.get_by_role("button", name="Look at it").click()
+    # Somebody else's, or nobody's: naming it proves nothing.
+    window.page.wait_for_function("document.querySelector('.asset input')?.value === ''")
+    window.state("refused")
+    box.fill("1")
+    window.page.get_by_role("button", name="Look at it").click()
+    window.state("playing")
+    window.wait_for_time(0.2)
+    window.is_clean(FORBIDDEN)
+
+
+def test_an_older_answer_is_said_to_be_one(window, ready_video, holder):
+    def graced(route):
+        answer = route.fetch()
+        body = answer.json()
+        body["grant"]["grace"] = True
+        route.fulfill(response=answer, json=body)
+
+    window.page.route("**/playback", graced)
+    window.give_wallet(holder)
+    window.open(video_id(ready_video))
+    window.sign_in()
+    window.state("playing")
+    expect(window.page.locator("#meta")).to_contain_text("older answer")
     window.is_clean()
 
 

@@ -6,14 +6,18 @@ That the running API answers as the contract says is checked by the kit's client
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
+import httpx
 import pytest
 import yaml
 from openapi_spec_validator import validate
+from template import read as read_template
 
 from tests.kit import contract
+from tests.kit.policies import BAD, GOOD, PERSON
 
 DOCUMENT = contract.load()
 
@@ -26,24 +30,9 @@ NOT_PROVOKED: dict[str, str] = {
 }
 
 
-class Template(yaml.SafeLoader):
-    """Reads CloudFormation's short forms (!Ref and its like) as plain values: only the routes matter here."""
-
-
-def any_tag(loader: yaml.Loader, _suffix: str, node: yaml.Node):
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_mapping(node, deep=True)
-
-
-Template.add_multi_constructor("!", any_tag)
-
-
 def template_routes() -> dict[tuple[str, str], str]:
     """(METHOD, path) -> the logical id of the function."""
-    template = yaml.load((contract.REPOSITORY / "template.yaml").read_text(), Loader=Template)  # noqa: S506
+    template = read_template()
     routes = {}
     for logical_id, resource in template["Resources"].items():
         if resource["Type"] != "AWS::Serverless::Function":
@@ -62,6 +51,8 @@ def normal(path: str) -> str:
 
 def test_the_contract_is_valid_openapi():
     validate(DOCUMENT)
+    # As it is published, with a file beside it.
+    validate(yaml.safe_load(contract.CONTRACT.read_text()), base_uri=contract.CONTRACT.as_uri())
 
 
 def test_routes_of_template_and_contract_are_the_same():
@@ -119,6 +110,77 @@ def test_every_problem_schema_is_used():
         if name.startswith("Problem") and f'"#/components/schemas/{name}"' not in written
     ]
     assert unused == []
+
+
+# Policies: their schema is a file of its own, which the contract refers to.
+
+ID = "0f8e1d2c3b4a59687766554433221100"
+PUBLIC = {"id": ID, "title": "Harbour", "stage": "ready"}
+OWN = PUBLIC | {
+    "owner": PERSON,
+    "size": 1,
+    "content_type": "video/mp4",
+    "created_at": "2026-11-22T21:54:17Z",
+    "updated_at": "2026-11-22T21:54:17Z",
+}
+
+
+def complaints(method: str, path: str, sent=None, answered=None) -> list[str]:
+    """What the contract has against a request that was answered so."""
+    request = httpx.Request(method, f"http://films.example{path}", json=sent, headers={"Authorization": "Bearer x"})
+    response = httpx.Response(200, json=answered, request=request)
+    asked, seen = contract.SeenRequest(request), contract.SeenResponse(response)
+    api = contract.contract().openapi
+    errors = [*(api.iter_request_errors(asked) if sent is not None else ()), *api.iter_response_errors(asked, seen)]
+    return [contract.explain(error) for error in errors]
+
+
+def as_seen_by_the_public(policy: dict) -> dict:
+    policy = copy.deepcopy(policy)
+    for _, schema in leaves_of(policy["rule"]):
+        for field in {"accounts": ("allow", "deny"), "lambda": ("parameters",)}.get(schema["kind"], ()):
+            schema.pop(field, None)
+    return policy
+
+
+def leaves_of(rule: dict, path: str = "rule"):
+    lists = [(word, rule[word]) for word in ("all", "any", "none", "of") if word in rule]
+    if not lists:
+        yield path, rule
+    for word, rules in lists:
+        for number, inner in enumerate(rules):
+            yield from leaves_of(inner, f"{path}.{word}[{number}]")
+
+
+def test_good_policies_are_in_the_contract():
+    path = f"/v1/videos/{ID}/policy"
+    for policy in GOOD:
+        assert complaints("PUT", path, {"policy": policy}, OWN | {"policy": policy}) == [], policy
+        seen = as_seen_by_the_public(policy)
+        assert complaints("GET", f"/v1/videos/{ID}", None, PUBLIC | {"policy": seen}) == [], seen
+
+
+def test_bad_policies_are_not_in_the_contract():
+    bodies = [{"policy": bad.policy} for bad in BAD if not bad.schema_accepts]
+    passed = [body for body in bodies if not complaints("PUT", f"/v1/videos/{ID}/policy", body, OWN)]
+    assert len(bodies) > 90 and passed == []
+
+
+def test_the_public_sees_no_list_and_no_parameters():
+    secret = [policy for policy in GOOD if as_seen_by_the_public(policy) != policy]
+    assert {leaf["kind"] for policy in secret for _, leaf in leaves_of(policy["rule"])} >= {"accounts", "lambda"}
+    passed = [
+        policy for policy in secret if not complaints("GET", f"/v1/videos/{ID}", None, PUBLIC | {"policy": policy})
+    ]
+    assert passed == []
+
+
+def test_outcomes_have_every_kind_and_every_path_of_a_policy():
+    schemas = DOCUMENT["components"]["schemas"]
+    leaves = [(path, leaf["kind"]) for policy in GOOD for path, leaf in leaves_of(policy["rule"])]
+    assert {kind for _, kind in leaves} == set(schemas["Outcome"]["properties"]["kind"]["enum"])
+    pattern = schemas["Outcome"]["properties"]["path"]["pattern"]
+    assert [path for path, _ in leaves if not re.search(pattern, path)] == []
 
 
 # What was seen. These run last, and only beside the flow tests.

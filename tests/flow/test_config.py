@@ -14,8 +14,8 @@ from tests.kit import inside
 FUNCTIONS = inside.functions()
 MISSING = re.compile(r"environment variable ([A-Z_]+): is not set")
 NUMBERS = ("_BYTES", "_SECONDS", "_MINUTES")
-# May be empty: then nobody may upload.
-OPTIONAL = {"CREATORS"}
+# May be empty: then nobody may upload, and there are no plug-ins.
+OPTIONAL = {"CREATORS", "PLUGINS"}
 
 
 def start(binary: Path, environment: dict[str, str]) -> tuple[int, str]:
@@ -58,6 +58,12 @@ def test_each_missing_variable_stops_the_start_and_is_named(stack, logical_id):
         ("AuthNonce", "NONCE_SECONDS", "soon"),
         ("AuthSession", "SESSION_MINUTES", "0"),
         ("PlaybackGrant", "GRANT_MINUTES", "-5"),
+        ("PlaybackGrant", "FACT_SECONDS", "-1"),
+        ("PlaybackGrant", "RECHECK_MINUTES", "0"),
+        ("PlaybackGrant", "PLUGINS", "club"),
+        ("ChainVerify", "NEGATIVE_SECONDS", "1.5"),
+        ("ChainVerify", "GRACE_SECONDS", "long"),
+        ("VideoPolicy", "PLUGINS", "club=one,club=two"),
         ("VideoCreate", "MAX_UPLOAD_BYTES", "1.5"),
         ("VideoCreate", "CREATORS", "0x12,alice"),
         ("TranscodePlan", "MAX_DURATION_SECONDS", "1h"),

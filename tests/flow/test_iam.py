@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import botocore.exceptions
 import pytest
 
@@ -20,6 +22,7 @@ LACKS = {
     "VideoDelete": ("s3", "delete_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html"}),
     "ChainVerify": ("dynamodb", "get_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
     "PlaybackGrant": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SigningSecretArn")}),
+    "PluginExample": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("FactsTableName"), "Item": {"fact": {"S": "x"}}}),
     "PlaylistSign": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("GrantsTableName"), "Item": {"grant": {"S": "x"}}}),
     "Health": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SessionSecretArn")}),
     "TranscodePlan": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
@@ -80,6 +83,17 @@ def test_a_function_is_allowed_what_it_needs(stack):
     keys = credentials(stack, "VideoRead")
     answer = stack.client("dynamodb", *keys).get_item(TableName=stack.output("VideosTableName"), Key={"id": {"S": "x"}})
     assert "Item" not in answer
+
+
+@pytest.mark.parametrize("logical_id", ["ChainVerify", "PlaybackGrant"])
+def test_who_decides_may_call_plug_ins_and_no_other_function(stack, logical_id):
+    functions = stack.client("lambda", *credentials(stack, logical_id))
+    question = json.dumps({"version": 1, "parameters": {"weekdays": []}, "accounts": []})
+    answer = functions.invoke(FunctionName=stack.resource("PluginExample"), Payload=question)
+    assert json.load(answer["Payload"])["yes"] is False
+    for other in ("StackKeys", "TranscodePlan", logical_id):
+        code = refusal(lambda: functions.invoke(FunctionName=stack.resource(other), Payload="{}"))
+        assert code in ("AccessDenied", "AccessDeniedException"), f"{other}: {code}"
 
 
 def test_without_credentials_everything_is_refused(stack):

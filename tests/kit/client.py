@@ -6,12 +6,21 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
-from .wallet import Wallet
-
 Progress = Callable[[int, int], None]
+
+
+class Signer(Protocol):
+    """What signs in: any wallet of the kit, whatever its chain."""
+
+    @property
+    def account(self) -> str:
+        """The CAIP-10 account."""
+
+    def sign(self, message: str) -> str: ...
 
 
 def edge_origin() -> str:
@@ -50,13 +59,14 @@ class Client:
 
     def __init__(
         self,
-        wallet: Wallet | None = None,
+        wallet: Signer | None = None,
         origin: str | None = None,
         check: bool = True,
         renew: bool = False,
         timeout: float = 35.0,
     ):
         self.wallet = wallet
+        self.linked: list[Signer] = []
         self.renew = renew
         self.origin = (origin or edge_origin()).rstrip("/")
         self.token: str | None = None
@@ -110,19 +120,33 @@ class Client:
     def nonce(self, account: str | None = None) -> dict:
         return self.get("POST", "/v1/auth/nonce", {"account": account or self._wallet().account}, session=False)
 
-    def session(self, message: str, signature: str) -> dict:
-        return self.get("POST", "/v1/auth/session", {"message": message, "signature": signature}, session=False)
+    def session(self, message: str, signature: str, link: bool = False) -> dict:
+        """With `link` the wallet joins the session that this client has."""
+        body = {"message": message, "signature": signature} | ({"link": True} if link else {})
+        return self.get("POST", "/v1/auth/session", body, session=link)
 
     def sign_in(self) -> Client:
-        """Nonce, signature, session. Returns itself, for `Client(wallet).sign_in()`."""
+        """Nonce, signature, session, of linked wallets too. Returns itself, for `Client(wallet).sign_in()`."""
         message = self.nonce()["message"]
         self.token = self.session(message, self._wallet().sign(message))["token"]
+        wallets, self.linked = self.linked, []
+        for wallet in wallets:
+            self.link(wallet)
         return self
+
+    def link(self, wallet: Signer) -> dict:
+        """Makes it one more wallet of this session; answers with the session."""
+        message = self.nonce(wallet.account)["message"]
+        session = self.session(message, wallet.sign(message), link=True)
+        self.token = session["token"]
+        self.linked.append(wallet)
+        return session
 
     def sign_out(self) -> None:
         self.token = None
+        self.linked = []
 
-    def _wallet(self) -> Wallet:
+    def _wallet(self) -> Signer:
         if self.wallet is None:
             raise ValueError("this client has no wallet")
         return self.wallet
@@ -212,11 +236,16 @@ class Client:
 
     # Gate
 
-    def verify(self, policy: dict, account: str) -> dict:
-        return self.get("POST", "/v1/verify", {"policy": policy, "account": account})
+    def verify(
+        self, policy: dict, account: str, linked: list[str] | None = None, assets: list[str] | None = None
+    ) -> dict:
+        """What a policy says to an account and to those linked to it. `assets` say where to look (CAIP-19)."""
+        more = {"linked": linked, "assets": assets}
+        body = {"policy": policy, "account": account} | {name: value for name, value in more.items() if value}
+        return self.get("POST", "/v1/verify", body)
 
-    def playback(self, video: str) -> dict:
-        return self.get("POST", f"/v1/videos/{video}/playback")
+    def playback(self, video: str, assets: list[str] | None = None) -> dict:
+        return self.get("POST", f"/v1/videos/{video}/playback", {"assets": assets} if assets else None)
 
     def health(self) -> dict:
         return self.get("GET", "/v1/health")

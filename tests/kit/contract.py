@@ -27,6 +27,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONTRACT = REPOSITORY / "infra" / "openapi.yaml"
+POLICY_SCHEMA = REPOSITORY / "infra" / "policy.schema.json"
 
 
 class ContractViolation(AssertionError):
@@ -40,7 +41,29 @@ def coverage_path() -> Path:
 
 
 def load() -> dict:
-    return yaml.safe_load(CONTRACT.read_text())
+    """The contract, with the policy schema that it refers to as a part of it: openapi-core would read the file anew
+    for each reference of each request."""
+    policy = json.loads(POLICY_SCHEMA.read_text())
+    document = moved(yaml.safe_load(CONTRACT.read_text()), POLICY_SCHEMA.name)
+    parts = {f"policy-{name}": moved(part, "") for name, part in policy.pop("$defs").items()}
+    del policy["$schema"]
+    document["components"]["schemas"] |= parts | {"policy": moved(policy, "")}
+    return document
+
+
+def moved(value, file: str):
+    """The same with references to the policy schema, as they are written in the contract or in the schema itself."""
+    if isinstance(value, list):
+        return [moved(inner, file) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    value = {name: moved(inner, file) for name, inner in value.items()}
+    target = value.get("$ref")
+    if isinstance(target, str) and target.startswith(f"{file}#/$defs/"):
+        value["$ref"] = f"#/components/schemas/policy-{target.rpartition('/')[2]}"
+    elif file and target == file:
+        value["$ref"] = "#/components/schemas/policy"
+    return value
 
 
 def operations(document: dict) -> list[tuple[str, str, dict]]:

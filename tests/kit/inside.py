@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import boto3.dynamodb.types
-import yaml
+from template import read as read_template
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -30,24 +30,9 @@ def wait_until(true, seconds: float, what, interval: float = 0.2):
 # ---- The template
 
 
-class _Template(yaml.SafeLoader):
-    """Reads the short forms as plain values: !Ref X is "X"."""
-
-
-def _tag(loader, _suffix, node):
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Template.add_multi_constructor("!", _tag)
-
-
 def functions() -> dict[str, dict]:
     """Logical id -> properties, of every function of the template."""
-    template = yaml.load((REPOSITORY / "template.yaml").read_text(), Loader=_Template)  # noqa: S506
+    template = read_template()
     return {
         logical_id: resource["Properties"] | {"Binary": resource["Metadata"]["BuildProperties"]["Binary"]}
         for logical_id, resource in template["Resources"].items()

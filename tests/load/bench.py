@@ -1,4 +1,4 @@
-"""How quickly each function starts, beside Node and Python on the same machine in the same run.
+"""How quickly each function starts, beside Node and Python on the same machine in the same run; and the gate's rows.
 
     make bench          builds the release binaries first (over ten minutes when nothing is built), then runs this
     python tests/load/bench.py [--binaries FOLDER] [--runs 40] [--only NAME ...]
@@ -10,7 +10,8 @@ for work does not get there, and fails the bench. What Lambda itself adds to a c
 sandbox) is the same for all and is not in here; nor is the first request, which fetches secrets and opens connections.
 
 Rows: `start.<function>` in ms, p50, `baseline` the p50 of the minimal Python bootstrap, `ratio` value / baseline;
-`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes. target/bench/results.json.
+`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes; `gate.*`: gate_rows.py, which
+needs some minutes. target/bench/results.json.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import yaml
+import gate_rows
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "localstack"))
+import template as templates  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NEXT = b"GET /2018-06-01/runtime/invocation/next "
@@ -82,24 +86,9 @@ class Progress:
 # ---- The template
 
 
-class Template(yaml.SafeLoader):
-    """Reads `!Ref Name` as {"Ref": "Name"}, and other tags by their name too."""
-
-
-def _tagged(loader: Template, suffix: str, node: yaml.Node):
-    if isinstance(node, yaml.ScalarNode):
-        return {suffix: node.value}
-    if isinstance(node, yaml.SequenceNode):
-        return {suffix: loader.construct_sequence(node, deep=True)}
-    return {suffix: loader.construct_mapping(node, deep=True)}
-
-
-Template.add_multi_constructor("!", _tagged)
-
-
 def functions() -> dict[str, dict[str, str]]:
     """Each function's binary with the variables of its environment."""
-    template = yaml.load((REPOSITORY / "template.yaml").read_text(), Template)  # noqa: S506 - it is a SafeLoader
+    template = templates.read(named=True)
     parameters = template["Parameters"]
     found = {}
     for resource in template["Resources"].values():
@@ -257,12 +246,12 @@ def bench(binaries: Path, runs: int, only: list[str]) -> list[dict]:
 
 def show(rows: list[dict]) -> None:
     width = max(len(one["name"]) for one in rows)
-    print(f"{'name':{width}}  {'value':>12} unit   {'python':>8}  {'ratio':>6}")
+    print(f"{'name':{width}}  {'value':>12} {'unit':8}  {'baseline':>8}  {'ratio':>6}")
     for one in rows:
-        value = f"{one['value']:,.2f}" if one["unit"] == "ms" else f"{one['value']:,}"
+        value = f"{one['value']:,.2f}" if one["unit"] in ("ms", "us") else f"{one['value']:,}"
         baseline = "" if one["baseline"] is None else f"{one['baseline']:.2f}"
         ratio = "" if one["ratio"] is None else f"{one['ratio']:.3f}"
-        print(f"{one['name']:{width}}  {value:>12} {one['unit']:5}  {baseline:>8}  {ratio:>6}")
+        print(f"{one['name']:{width}}  {value:>12} {one['unit']:8}  {baseline:>8}  {ratio:>6}")
 
 
 def main() -> int:
@@ -272,19 +261,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="how quickly each function starts")
     parser.add_argument("--binaries", type=Path, default=Path(target) / platform_folder / "release")
     parser.add_argument("--runs", type=int, default=40, help="measured starts of each (default 40)")
-    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these functions only")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="the starts of these functions only")
+    parser.add_argument("--no-gate", action="store_true", help="without the gate's rows")
     arguments = parser.parse_args()
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
     try:
         rows = bench(arguments.binaries.resolve(), arguments.runs, arguments.only)
+        if not arguments.only and not arguments.no_gate:
+            say = lambda line: print(f"bench    {line}", file=sys.stderr, flush=True)  # noqa: E731
+            rows += gate_rows.rows(arguments.binaries.resolve(), row, say)
     except Broken as broken:
         print(f"bench failed: {broken}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     show(rows)
-    if arguments.only:
+    if arguments.only or arguments.no_gate:
         # Part of the rows would pass for all of them.
         return 0
     results = REPOSITORY / "target" / "bench" / "results.json"

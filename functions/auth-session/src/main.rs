@@ -1,23 +1,29 @@
 //! `POST /v1/auth/session`
 
 use adapter_dynamodb::Nonces;
+use adapter_evm::Evm;
 use app::open_session::{SignedMessage, open_session};
 use app::ports::System;
 use app::request_nonce::Site;
 use runtime::http::{self, Reply};
-use runtime::settings::{EdgeSettings, Sessions};
+use runtime::settings::{Chains, EdgeSettings, Sessions};
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let nonce_lifetime = environment.number("NONCE_SECONDS")?;
         let lifetime = environment.number("SESSION_MINUTES")? * 60;
         let aws = runtime::aws::config().await;
-        let sessions = Sessions::new(&environment, &aws)?;
-        let edge = EdgeSettings::new(&environment, &aws)?;
-        let nonces = Nonces::new(&aws, environment.text("NONCES_TABLE")?);
-        let (sessions, edge, nonces) = (&sessions, &edge, &nonces);
+        let sessions = &Sessions::new(&environment, &aws)?;
+        let edge = &EdgeSettings::new(&environment, &aws)?;
+        let chains = &Chains::new(&environment, &aws)?;
+        let nonces = &Nonces::new(&aws, environment.text("NONCES_TABLE")?);
+        let evm = &Evm::default();
         http::serve(move |request| async move {
-            let SignedMessage { message, signature } = http::body(&request)?;
+            let signed: SignedMessage = http::body(&request)?;
+            let shown = match signed.link {
+                true => Some(sessions.caller(&request).await?),
+                false => None,
+            };
             let edge = edge.get().await?;
             let site = Site {
                 origin: edge.origin.clone(),
@@ -25,8 +31,14 @@ fn main() -> Result<(), runtime::Error> {
                 key: sessions.key().await?,
                 nonce_lifetime,
             };
+            // Chains are configured and connected to only when a contract wallet signs in.
+            let contracts = async || {
+                let chains = chains.get().await?;
+                Ok((chains, evm.with(chains)))
+            };
+            let shown = shown.as_ref();
             let session =
-                open_session(&System, nonces, &site, lifetime, &message, &signature).await?;
+                open_session(&System, nonces, contracts, &site, lifetime, shown, &signed).await?;
             Reply::json(200, &session)
         })
         .await

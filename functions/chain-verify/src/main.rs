@@ -1,22 +1,23 @@
 //! `POST /v1/verify`
 
-use adapter_evm::Evm;
+use app::ports::System;
 use app::verify_policy::verify_policy;
 use runtime::http::{self, Reply};
-use runtime::settings::{Chains, Sessions};
+use runtime::settings::Sessions;
+use runtime_gate::Gatehouse;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
         let sessions = &Sessions::new(&environment, &aws)?;
-        let chains = &Chains::new(&environment, &aws)?;
-        let evm = &Evm::default();
+        let gatehouse = &Gatehouse::new(&environment, &aws)?;
         http::serve(move |request| async move {
             sessions.caller(&request).await?;
             let question = http::body(&request)?;
-            let configured = chains.names().await?;
-            let evm = evm.with(chains.get().await?.iter().map(|chain| (chain.chain, &*chain.rpc)));
-            Reply::json(200, &verify_policy(evm, &configured, &question).await?)
+            let names = gatehouse.names().await?;
+            let gate = &gatehouse.gate().await?;
+            let decision = verify_policy(&System, gate, &names.known(), &question).await?;
+            Reply::json(200, &decision)
         })
         .await
     })

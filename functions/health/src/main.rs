@@ -2,40 +2,40 @@
 
 use adapter_dynamodb::Videos;
 use adapter_evm::Evm;
+use adapter_solana::Solana;
+use runtime::health::{Check, Provider, Report};
 use runtime::http::{self, Reply};
 use runtime::settings::Chains;
-use serde_json::json;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
         let chains = &Chains::new(&environment, &aws)?;
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
-        let evm = &Evm::default();
+        let (evm, solana) = (&Evm::default(), &Solana::default());
         http::serve(move |_| async move {
-            let mut checks = vec![(
-                "videos".to_owned(),
-                videos.check().await.err().map(|_| "the table can't be reached".to_owned()),
-            )];
-            match chains.get().await {
-                Ok(chains) => {
-                    let evm = evm.with(chains.iter().map(|chain| (chain.chain, &*chain.rpc)));
-                    for (chain, head) in evm.heads().await {
-                        checks.push((chain.to_string(), head.err()));
-                    }
-                }
-                Err(_) => checks.push(("chains".into(), Some("the settings can't be read".into()))),
+            let table = videos.check().await.err().map(|_| "the table can't be reached");
+            let mut checks = vec![Check::new("videos", table)];
+            let Ok(chains) = chains.get().await else {
+                checks.push(Check::new("chains", Some("the settings can't be read")));
+                return Reply::json(200, &Report::new(checks));
+            };
+            // Both at the same time: each takes as long as its slowest provider.
+            let (evm, solana) = (evm.with(chains).health(), solana.with(chains).health());
+            let (evm, solana) = tokio::join!(evm, solana);
+            for (chain, is) in evm {
+                let each = is.providers.into_iter();
+                let each =
+                    each.map(|provider| Provider::new(provider.state.as_str(), provider.head));
+                checks.push(Check::chain(chain, is.head.map(|head| head.number), is.quorum, each));
             }
-            let well = checks.iter().all(|(_, trouble)| trouble.is_none());
-            let checks: Vec<_> = checks
-                .into_iter()
-                .map(|(name, trouble)| match trouble {
-                    None => json!({"name": name, "status": "ok"}),
-                    Some(detail) => json!({"name": name, "status": "degraded", "detail": detail}),
-                })
-                .collect();
-            let status = if well { "ok" } else { "degraded" };
-            Reply::json(200, &json!({"status": status, "checks": checks}))
+            for (chain, is) in solana {
+                let each = is.providers.into_iter();
+                let each =
+                    each.map(|provider| Provider::new(provider.state.as_str(), provider.head));
+                checks.push(Check::chain(chain, is.head, is.quorum, each));
+            }
+            Reply::json(200, &Report::new(checks))
         })
         .await
     })

@@ -1,29 +1,30 @@
 //! `POST /v1/videos/{id}/playback`
 
 use adapter_dynamodb::{Grants, Videos};
-use adapter_evm::Evm;
-use app::grant_playback::{Gate, grant_playback};
+use app::grant_playback::{Terms, Wish, grant_playback};
 use app::ports::System;
 use runtime::http::{self, Reply};
-use runtime::settings::{Chains, EdgeSettings, Sessions};
+use runtime::settings::{EdgeSettings, Sessions};
+use runtime_gate::Gatehouse;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let lifetime = environment.number("GRANT_MINUTES")? * 60;
         let aws = runtime::aws::config().await;
         let sessions = &Sessions::new(&environment, &aws)?;
-        let chains = &Chains::new(&environment, &aws)?;
         let edge = &EdgeSettings::new(&environment, &aws)?;
-        let evm = &Evm::default();
+        let gatehouse = &Gatehouse::new(&environment, &aws)?;
         let table = environment.text("VIDEOS_TABLE")?;
         let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?, &table);
         let videos = &Videos::new(&aws, &table);
         http::serve(move |request| async move {
-            let caller = sessions.caller(&request).await?;
-            let id = http::video_id(&request)?;
-            let evm = evm.with(chains.get().await?.iter().map(|chain| (chain.chain, &*chain.rpc)));
-            let gate = Gate { origin: &edge.get().await?.origin, lifetime };
-            let playback = grant_playback(&System, videos, grants, evm, &gate, caller, &id).await?;
+            let caller = &sessions.caller(&request).await?;
+            let id = &http::video_id(&request)?;
+            let wish: Wish = http::body_if_any(&request)?;
+            let gate = &gatehouse.gate().await?;
+            let terms = &Terms { origin: &edge.get().await?.origin, lifetime };
+            let playback =
+                grant_playback(&System, videos, grants, gate, terms, caller, id, &wish).await?;
             Reply::json(200, &playback)
         })
         .await

@@ -17,7 +17,7 @@ fn main() -> Result<(), runtime::Error> {
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
         http::serve(move |request| async move {
-            let caller = sessions.caller(&request).await?.address;
+            let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             delete_video(&System, videos, tasks, uploads, media, caller, &id).await?;
             Ok(Reply::empty())

@@ -3,21 +3,23 @@
 use adapter_dynamodb::Videos;
 use app::ports::System;
 use app::set_policy::set_policy;
+use domain::policy::Known;
 use runtime::http::{self, Reply};
-use runtime::settings::{Chains, Sessions};
+use runtime::settings::{self, Chains, Sessions};
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
+        let plugins = &settings::plugins(&environment)?.into_keys().collect::<Vec<_>>();
         let aws = runtime::aws::config().await;
         let sessions = &Sessions::new(&environment, &aws)?;
         let chains = &Chains::new(&environment, &aws)?;
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         http::serve(move |request| async move {
-            let caller = sessions.caller(&request).await?.address;
+            let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             let new = http::body(&request)?;
-            let chains = chains.names().await?;
-            Reply::json(200, &set_policy(&System, videos, &chains, caller, &id, new).await?)
+            let known = &Known { chains: &chains.names().await?, plugins };
+            Reply::json(200, &set_policy(&System, videos, known, caller, &id, new).await?)
         })
         .await
     })

@@ -14,11 +14,12 @@ fn main() -> Result<(), runtime::Error> {
         http::serve(move |request| async move {
             if http::path(&request, "id").is_err() {
                 let caller = sessions.caller(&request).await?;
-                let own = list_videos(videos, caller.address).await?;
+                let own = list_videos(videos, &caller).await?;
                 return Reply::json(200, &json!({"videos": own}));
             }
-            let caller = sessions.caller_if_any(&request).await?.map(|caller| caller.address);
-            Reply::json(200, &read_video(videos, caller, &http::video_id(&request)?).await?)
+            let caller = sessions.caller_if_any(&request).await?;
+            let id = http::video_id(&request)?;
+            Reply::json(200, &read_video(videos, caller.as_ref(), &id).await?)
         })
         .await
     })

@@ -15,7 +15,7 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         http::serve(move |request| async move {
-            let caller = sessions.caller(&request).await?.address;
+            let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             if http::route_key(&request).starts_with("POST") {
                 let video = complete_upload(&System, videos, uploads, caller, &id).await?;

@@ -3,7 +3,7 @@
 use crate::ports::{Change, Clock, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
 use crate::read_video::VideoView;
-use domain::account::Address;
+use domain::session::Session;
 use domain::upload::{self, Part};
 use domain::video::{Stage, source_key};
 
@@ -15,10 +15,10 @@ pub async fn complete_upload(
     clock: &impl Clock,
     videos: &impl VideoStore,
     uploads: &impl UploadStore,
-    owner: Address,
+    caller: &Session,
     id: &str,
 ) -> Result<VideoView, Error> {
-    let video = crate::owned(videos, id, owner).await?;
+    let video = crate::owned(videos, id, caller).await?;
     if video.stage != Stage::Uploading {
         return Ok(VideoView::for_owner(&video));
     }
@@ -46,5 +46,5 @@ pub async fn complete_upload(
     }
     // The planner may have been quicker: its stage stays.
     videos.advance(id, &[Stage::Uploading], &Change::Uploaded, clock.now()).await?;
-    Ok(VideoView::for_owner(&crate::owned(videos, id, owner).await?))
+    Ok(VideoView::for_owner(&crate::owned(videos, id, caller).await?))
 }

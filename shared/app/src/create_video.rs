@@ -4,8 +4,9 @@ use crate::plan_upload::{self, Upload};
 use crate::ports::{Clock, Random, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
 use crate::read_video::VideoView;
-use domain::account::{Address, ChainId};
-use domain::policy::Policy;
+use domain::account::Wallet;
+use domain::policy::{Known, Policy};
+use domain::session::Session;
 use domain::video::{Stage, Video, source_key};
 use serde_json::Value;
 
@@ -15,12 +16,10 @@ pub const MAX_TITLE: usize = 200;
 /// What the stack allows.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Who may upload; nobody if empty.
-    pub creators: Vec<Address>,
+    /// Who may upload, with a wallet that has a key of its own; nobody if empty.
+    pub creators: Vec<Wallet>,
     /// The largest file, in bytes.
     pub max_bytes: u64,
-    /// The chains that policies may name.
-    pub chains: Vec<ChainId>,
 }
 
 /// The request's body.
@@ -57,12 +56,12 @@ pub async fn create_video(
     videos: &impl VideoStore,
     uploads: &impl UploadStore,
     rules: &Rules,
-    owner: Address,
+    known: &Known<'_>,
+    caller: &Session,
     new: NewVideo,
 ) -> Result<CreatedVideo, Error> {
-    if !rules.creators.contains(&owner) {
-        return Err(Problem::NotACreator.into());
-    }
+    let creator = rules.creators.iter().find(|creator| caller.owns(**creator));
+    let owner = *creator.ok_or(Problem::NotACreator)?;
     let title = new.title.trim();
     if title.is_empty() || title.chars().count() > MAX_TITLE || title.contains(char::is_control) {
         return invalid("title", format!("1 to {MAX_TITLE} printable characters"));
@@ -79,7 +78,7 @@ pub async fn create_video(
     }
     let policy = match &new.policy {
         None | Some(Value::Null) => None,
-        Some(policy) => Some(Policy::parse(policy, &rules.chains)?),
+        Some(policy) => Some(Policy::parse(policy, known)?),
     };
     let id = hex::encode(system.bytes::<16>());
     let upload_id = uploads.start(&source_key(&id), &new.content_type).await?;

@@ -2,7 +2,7 @@
 
 use crate::ports::{Change, Clock, MediaStore, TaskStore, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
-use domain::account::Address;
+use domain::session::Session;
 use domain::video::{Stage, media_folder, source_key};
 
 /// Deletes a video. Asked again after a fault, it goes on where it stopped.
@@ -15,7 +15,7 @@ pub async fn delete_video(
     tasks: &impl TaskStore,
     uploads: &impl UploadStore,
     media: &impl MediaStore,
-    owner: Address,
+    caller: &Session,
     id: &str,
 ) -> Result<(), Error> {
     const ALIVE: [Stage; 6] = [
@@ -26,7 +26,7 @@ pub async fn delete_video(
         Stage::Failed,
         Stage::Deleting,
     ];
-    let video = crate::owned(videos, id, owner).await?;
+    let video = crate::owned(videos, id, caller).await?;
     // First the stage: from here on no worker finishes a task and no grant is given.
     if !videos.advance(id, &ALIVE, &Change::Deleting, clock.now()).await? {
         return Err(Problem::NotFound.into());

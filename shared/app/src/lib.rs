@@ -6,6 +6,7 @@
 pub mod complete_upload;
 pub mod create_video;
 pub mod delete_video;
+pub mod gate;
 pub mod grant_playback;
 pub mod open_session;
 pub mod plan_transcode;
@@ -20,7 +21,7 @@ pub mod set_policy;
 pub mod sign_playlist;
 pub mod verify_policy;
 
-use domain::account::Address;
+use domain::session::Session;
 use domain::video::Video;
 use ports::VideoStore;
 use problem::{Error, Problem};
@@ -36,9 +37,9 @@ impl std::fmt::Debug for SessionKey {
 }
 
 /// The owner's video; to everybody else there is none.
-async fn owned(videos: &impl VideoStore, id: &str, owner: Address) -> Result<Video, Error> {
+async fn owned(videos: &impl VideoStore, id: &str, caller: &Session) -> Result<Video, Error> {
     match videos.get(id).await? {
-        Some(video) if video.owner == owner => Ok(video),
+        Some(video) if caller.owns(video.owner) => Ok(video),
         _ => Err(Problem::NotFound.into()),
     }
 }

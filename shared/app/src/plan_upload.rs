@@ -2,7 +2,7 @@
 
 use crate::ports::{Clock, ReceivedPart, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
-use domain::account::Address;
+use domain::session::Session;
 use domain::upload::{self, Part};
 use domain::video::{Stage, Video, source_key};
 use domain::{Seconds, rfc3339};
@@ -41,10 +41,10 @@ pub async fn plan_upload(
     clock: &impl Clock,
     videos: &impl VideoStore,
     uploads: &impl UploadStore,
-    owner: Address,
+    caller: &Session,
     id: &str,
 ) -> Result<Upload, Error> {
-    let video = crate::owned(videos, id, owner).await?;
+    let video = crate::owned(videos, id, caller).await?;
     let received = match video.stage {
         Stage::Uploading => uploads.received(&source_key(id), &video.upload_id).await?,
         _ => None,

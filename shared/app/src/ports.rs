@@ -5,11 +5,11 @@
 #![expect(async_fn_in_trait, reason = "callers are generic over concrete adapters")]
 
 use domain::Seconds;
-use domain::account::Address;
-use domain::decision::Fact;
+use domain::account::{Address, ChainId, Genesis, Wallet};
+use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::Grant;
 use domain::ladder::{Probe, Work};
-use domain::policy::{Condition, Policy};
+use domain::policy::Policy;
 use domain::presentation::{EncodedTrack, Track};
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
@@ -78,7 +78,7 @@ pub trait VideoStore {
     /// Reads one, as of now (strongly consistent).
     async fn get(&self, id: &str) -> Result<Option<Video>, PortError>;
     /// An owner's, newest first, at most 100.
-    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError>;
+    async fn list(&self, owner: Wallet) -> Result<Vec<Video>, PortError>;
     /// Moves a video on if it is still in one of the stages `from`; false if it is not.
     async fn advance(
         &self,
@@ -250,10 +250,63 @@ pub enum Event {
     },
 }
 
-/// Reads facts off chains.
-pub trait Chains {
-    /// One fact per condition, in order; never fails: what can't be read is unknown.
-    async fn facts(&self, holder: Address, conditions: &[&Condition]) -> Vec<Fact>;
+/// A chain and where it is read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChainSettings {
+    /// Its name (CAIP-2).
+    pub chain: ChainId,
+    /// JSON-RPC addresses; they may hold keys.
+    pub rpc: Vec<String>,
+    /// How many of them must give the same answer.
+    pub quorum: usize,
+    /// How many blocks must lie on top of the one that is read. EVM chains only.
+    pub confirmations: u64,
+}
+
+impl std::fmt::Debug for ChainSettings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { chain, rpc, quorum, .. } = self;
+        write!(out, "ChainSettings({chain}, {quorum} of {})", rpc.len())
+    }
+}
+
+/// Reads EVM chains. Never fails: what can't be learned is [`domain::fact::Answer::Unknown`].
+pub trait EvmChains {
+    /// One fact per read, in order, all of one block: `at`, where an earlier round of the same
+    /// decision was, or the chain's shared head.
+    async fn read(&self, chain: u64, at: Option<&Block>, reads: &[EvmRead]) -> Vec<Fact>;
+    /// Whether a contract wallet, deployed (EIP-1271) or not yet (EIP-6492), says that `signature`
+    /// over `digest` is its own; `None` when that can't be learned.
+    async fn signed(
+        &self,
+        chain: u64,
+        wallet: Address,
+        digest: [u8; 32],
+        signature: &[u8],
+    ) -> Option<bool>;
+}
+
+/// Reads Solana clusters. Never fails: what can't be learned is
+/// [`domain::fact::Answer::Unknown`].
+pub trait SolanaChains {
+    /// One fact per read, in order, of slot `at` or later.
+    async fn read(&self, chain: Genesis, at: Option<u64>, reads: &[SolanaRead]) -> Vec<Fact>;
+}
+
+/// Asks plug-ins.
+pub trait Plugins {
+    /// What one says; unknown when it can't be reached in time or makes no sense.
+    async fn ask(&self, question: &PluginRead) -> Fact;
+}
+
+/// Keeps facts for a while.
+pub trait FactStore {
+    /// One per key, in order. One that is over may be among them: whoever reads looks at its time.
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Fact>>, PortError>;
+    /// Keeps facts until some time.
+    async fn put(&self, facts: &[(String, Fact)], until: Seconds) -> Result<(), PortError>;
+    /// Forgets facts: what they tell of has changed.
+    async fn evict(&self, keys: &[String]) -> Result<(), PortError>;
 }
 
 /// Why media work failed.

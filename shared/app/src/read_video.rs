@@ -2,8 +2,9 @@
 
 use crate::ports::VideoStore;
 use crate::problem::{Error, Problem};
-use domain::account::Address;
+use domain::account::Wallet;
 use domain::rfc3339;
+use domain::session::Session;
 use domain::video::{Stage, Video};
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub struct VideoView {
 /// What only the owner sees.
 #[derive(Debug, Serialize)]
 struct OwnView {
-    owner: Address,
+    owner: Wallet,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     size: u64,
@@ -49,7 +50,8 @@ impl VideoView {
             created_at: rfc3339(video.created_at),
             updated_at: rfc3339(video.updated_at),
         };
-        Self { own: Some(own), ..Self::for_viewer(video) }
+        let policy = video.policy.as_ref().map(domain::policy::Policy::to_json);
+        Self { own: Some(own), policy, ..Self::for_viewer(video) }
     }
 
     /// As anybody sees a ready video.
@@ -59,7 +61,7 @@ impl VideoView {
             title: video.title.clone(),
             stage: video.stage,
             duration_seconds: video.duration_seconds,
-            policy: video.policy.as_ref().map(domain::policy::Policy::to_json),
+            policy: video.policy.as_ref().map(domain::policy::Policy::to_public_json),
             own: None,
         }
     }
@@ -71,11 +73,11 @@ impl VideoView {
 /// Not found.
 pub async fn read_video(
     videos: &impl VideoStore,
-    caller: Option<Address>,
+    caller: Option<&Session>,
     id: &str,
 ) -> Result<VideoView, Error> {
     match videos.get(id).await? {
-        Some(video) if Some(video.owner) == caller => Ok(VideoView::for_owner(&video)),
+        Some(video) if caller.is_some_and(|caller| caller.owns(video.owner)) => Ok(VideoView::for_owner(&video)),
         Some(video) if video.stage == Stage::Ready => Ok(VideoView::for_viewer(&video)),
         _ => Err(Problem::NotFound.into()),
     }
@@ -87,7 +89,13 @@ pub async fn read_video(
 /// When the store can't be read.
 pub async fn list_videos(
     videos: &impl VideoStore,
-    owner: Address,
+    caller: &Session,
 ) -> Result<Vec<VideoView>, Error> {
-    Ok(videos.list(owner).await?.iter().map(VideoView::for_owner).collect())
+    let mut own = Vec::new();
+    for holder in caller.wallets.iter().filter(|holder| !holder.contract) {
+        own.extend(videos.list(holder.account.wallet).await?);
+    }
+    own.sort_by_key(|video| std::cmp::Reverse(video.created_at));
+    own.truncate(100);
+    Ok(own.iter().map(VideoView::for_owner).collect())
 }

@@ -43,11 +43,11 @@ pub struct NonceRequest {
 /// A nonce and its message.
 #[derive(Debug, serde::Serialize)]
 pub struct Nonce {
-    /// For EIP-4361's `Nonce`.
+    /// The message's `Nonce`.
     pub nonce: String,
     /// RFC 3339.
     pub expires_at: String,
-    /// Ready to be signed with `personal_sign`.
+    /// Ready to be signed: with `personal_sign`, or with Solana's `signMessage` or `signIn`.
     pub message: String,
 }
 

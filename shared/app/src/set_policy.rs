@@ -3,8 +3,8 @@
 use crate::ports::{Clock, VideoStore};
 use crate::problem::{Error, Problem};
 use crate::read_video::VideoView;
-use domain::account::{Address, ChainId};
-use domain::policy::Policy;
+use domain::policy::{Known, Policy};
+use domain::session::Session;
 use domain::video::Stage;
 use serde_json::Value;
 
@@ -24,22 +24,22 @@ pub struct NewPolicy {
 pub async fn set_policy(
     clock: &impl Clock,
     videos: &impl VideoStore,
-    chains: &[ChainId],
-    owner: Address,
+    known: &Known<'_>,
+    caller: &Session,
     id: &str,
     new: NewPolicy,
 ) -> Result<VideoView, Error> {
-    let video = crate::owned(videos, id, owner).await?;
+    let video = crate::owned(videos, id, caller).await?;
     if video.stage == Stage::Deleting {
         return Err(Problem::NotFound.into());
     }
     let policy = match new.policy.filter(|policy| !policy.is_null()) {
         None => None,
-        Some(policy) => Some(Policy::parse(&policy, chains)?),
+        Some(policy) => Some(Policy::parse(&policy, known)?),
     };
     let set = videos.set_policy(id, video.policy_revision, policy.as_ref(), clock.now()).await?;
     if !set {
         return Err(Problem::Conflict("the policy changed meanwhile; read it again".into()).into());
     }
-    Ok(VideoView::for_owner(&crate::owned(videos, id, owner).await?))
+    Ok(VideoView::for_owner(&crate::owned(videos, id, caller).await?))
 }

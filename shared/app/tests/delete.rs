@@ -3,10 +3,9 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CHAIN, CONTRACT, CREATOR, LIMITS, VIDEO, VIEWER, account, at_once, video as film_video,
+    CONTRACT, CREATOR, KNOWN, LIMITS, VIDEO, VIEWER, at_once, session, video as film_video, watch,
 };
 use app::delete_video::delete_video;
-use app::grant_playback::{Gate, grant_playback};
 use app::plan_transcode::{TaskMessage, plan_transcode};
 use app::ports::PortError;
 use app::problem::{Error, Problem};
@@ -20,7 +19,7 @@ use domain::video::{Stage, Video};
 const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 async fn delete(memory: &Memory, who: Address) -> Result<(), Error> {
-    delete_video(memory, memory, memory, memory, memory, who, VIDEO).await
+    delete_video(memory, memory, memory, memory, memory, &session(who), VIDEO).await
 }
 
 async fn plan(memory: &Memory) -> Result<(), PortError> {
@@ -126,12 +125,11 @@ async fn once_a_delete_has_begun_nothing_is_planned_granted_or_changed() {
     plan(&memory).await.unwrap();
     publish(&memory).await.unwrap();
     assert!(memory.take_task_messages().is_empty());
-    let gate = Gate { origin: "https://film.example", lifetime: 600 };
     let m = &memory;
-    let grant = grant_playback(m, m, m, m, &gate, account(VIEWER), VIDEO).await;
+    let grant = watch(m, VIEWER).await;
     assert!(matches!(grant, Err(Error::Problem(Problem::NotFound))));
     let none = NewPolicy { policy: None };
-    let set = set_policy(m, m, &[CHAIN], CREATOR, VIDEO, none).await;
+    let set = set_policy(m, m, &KNOWN, &session(CREATOR), VIDEO, none).await;
     assert!(matches!(set, Err(Error::Problem(Problem::NotFound))));
     assert_eq!((memory.video(), memory.grant_count()), (before, 0));
 }

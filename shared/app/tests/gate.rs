@@ -3,29 +3,33 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CHAIN, CONTRACT, CREATOR, NOW, OTHER_CONTRACT, VIDEO, VIEWER, account, holds_one, policy,
+    CONTRACT, CREATOR, FRESHNESS, KNOWN, NOW, OTHER_CONTRACT, VIDEO, VIEWER, account, holds_one,
+    policy, session, watch as ask,
 };
-use app::grant_playback::{Gate, Playback, grant_playback};
+use app::grant_playback::Playback;
 use app::problem::{Error, Problem};
 use app::set_policy::{NewPolicy, set_policy};
 use app::verify_policy::{Question, verify_policy};
 use domain::account::Address;
 use domain::decision::Verdict::{self, No, Unknown, Yes};
 use domain::grant;
-use domain::policy::{Policy, Rule};
+use domain::policy::{Known, Policy, Rule};
 use domain::video::Stage;
 use serde_json::json;
-
-const GATE: Gate<'static> = Gate { origin: "https://film.example", lifetime: 600 };
-
-async fn ask(memory: &Memory, who: Address) -> Result<Playback, Error> {
-    grant_playback(memory, memory, memory, memory, &GATE, account(who), VIDEO).await
-}
 
 fn problem(outcome: Result<Playback, Error>) -> Problem {
     match outcome {
         Err(Error::Problem(problem)) => problem,
         other => panic!("{other:?}"),
+    }
+}
+
+fn question(contract: Address) -> Question {
+    Question {
+        policy: policy(contract).to_json(),
+        account: account(VIEWER),
+        linked: Vec::new(),
+        assets: Vec::new(),
     }
 }
 
@@ -65,7 +69,7 @@ async fn a_non_holder_learns_which_condition_fails() {
 async fn with_the_chain_down_nobody_is_let_in_and_nobody_is_told_no() {
     // The provider says nothing at all; then something that makes no sense.
     let down = scene(Yes);
-    down.fail("chains.facts", u32::MAX);
+    down.fail("evm.read", u32::MAX);
     for memory in [down, scene(Unknown)] {
         let refusal = problem(ask(&memory, VIEWER).await);
         assert_eq!((refusal.slug(), refusal.status()), ("unavailable", 503));
@@ -131,7 +135,7 @@ async fn without_a_policy_only_the_owner_watches() {
 #[tokio::test]
 async fn the_owner_watches_whatever_the_chain_says() {
     let memory = Memory::with_video(Stage::Ready);
-    memory.fail("chains.facts", u32::MAX);
+    memory.fail("evm.read", u32::MAX);
     ask(&memory, CREATOR).await.unwrap();
 }
 
@@ -142,7 +146,7 @@ async fn a_policy_closed_while_a_grant_is_being_made_lets_nobody_in() {
         let memory = scene(Yes);
         memory.holds(OTHER_CONTRACT, VIEWER, No);
         // The old policy has been read, and the chain is about to say yes to it.
-        memory.meanwhile("chains.facts", move |memory| memory.new_policy(closed));
+        memory.meanwhile("evm.read", move |memory| memory.new_policy(closed));
         assert_eq!(problem(ask(&memory, VIEWER).await).slug(), "policy-refused");
         assert_eq!(memory.grant_count(), 0);
     }
@@ -176,7 +180,7 @@ async fn a_policy_replaced_by_one_that_opens_too_is_decided_anew() {
 async fn a_policy_opened_meanwhile_opens_from_the_next_request_on() {
     let memory = scene(No);
     memory.holds(OTHER_CONTRACT, VIEWER, Yes);
-    memory.meanwhile("chains.facts", |memory| memory.new_policy(Some(policy(OTHER_CONTRACT))));
+    memory.meanwhile("evm.read", |memory| memory.new_policy(Some(policy(OTHER_CONTRACT))));
     assert_eq!(problem(ask(&memory, VIEWER).await).slug(), "policy-refused");
     assert_eq!(memory.grant_count(), 0);
     ask(&memory, VIEWER).await.unwrap();
@@ -228,8 +232,8 @@ async fn a_policy_of_the_request_grants_nothing() {
     let memory = scene(No);
     memory.holds(OTHER_CONTRACT, VIEWER, Yes);
     let before = memory.video();
-    let question = Question { policy: policy(OTHER_CONTRACT).to_json(), account: account(VIEWER) };
-    let decision = verify_policy(&memory, &[CHAIN], &question).await.unwrap();
+    let question = question(OTHER_CONTRACT);
+    let decision = verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
     assert_eq!(decision.verdict, Yes);
     assert_eq!((memory.grant_count(), memory.video()), (0, before));
     assert_eq!(problem(ask(&memory, VIEWER).await).slug(), "policy-refused");
@@ -238,11 +242,11 @@ async fn a_policy_of_the_request_grants_nothing() {
 #[tokio::test]
 async fn a_question_is_answered_also_with_not_known() {
     let memory = Memory::fresh();
-    let question = Question { policy: policy(CONTRACT).to_json(), account: account(VIEWER) };
-    let decision = verify_policy(&memory, &[CHAIN], &question).await.unwrap();
+    let question = question(CONTRACT);
+    let decision = verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
     assert_eq!(decision.verdict, Unknown);
     assert!(decision.conditions[0].reason.is_some());
-    let elsewhere = verify_policy(&memory, &[], &question).await;
+    let elsewhere = verify_policy(&memory, &memory.gate(FRESHNESS), &Known::default(), &question).await;
     let Err(Error::Problem(Problem::PolicyInvalid { path, .. })) = elsewhere else { panic!() };
     assert_eq!(path, "rule.chain");
 }
@@ -253,7 +257,7 @@ async fn of_two_changes_at_once_one_is_told_so() {
     let memory = Memory::with_video(Stage::Ready);
     memory.meanwhile("video.set_policy", |memory| memory.new_policy(None));
     let new = NewPolicy { policy: Some(policy(OTHER_CONTRACT).to_json()) };
-    let outcome = set_policy(&memory, &memory, &[CHAIN], CREATOR, VIDEO, new).await;
+    let outcome = set_policy(&memory, &memory, &KNOWN, &session(CREATOR), VIDEO, new).await;
     assert!(matches!(outcome, Err(Error::Problem(Problem::Conflict(_)))), "{outcome:?}");
     assert_eq!(memory.video().unwrap().policy, None);
 }
@@ -263,12 +267,12 @@ async fn a_policy_that_can_not_be_leaves_the_old_one() {
     let memory = Memory::with_video(Stage::Ready);
     let before = memory.video();
     let new = NewPolicy { policy: Some(json!({"version": 1, "rule": {"kind": "anybody"}})) };
-    let outcome = set_policy(&memory, &memory, &[CHAIN], CREATOR, VIDEO, new).await;
+    let outcome = set_policy(&memory, &memory, &KNOWN, &session(CREATOR), VIDEO, new).await;
     assert!(matches!(outcome, Err(Error::Problem(Problem::PolicyInvalid { .. }))));
     assert_eq!(memory.video(), before);
     // Nothing said is not null: an empty body closes no film.
     assert!(serde_json::from_value::<NewPolicy>(json!({})).is_err());
     let new = serde_json::from_value(json!({"policy": null})).unwrap();
-    set_policy(&memory, &memory, &[CHAIN], CREATOR, VIDEO, new).await.unwrap();
+    set_policy(&memory, &memory, &KNOWN, &session(CREATOR), VIDEO, new).await.unwrap();
     assert_eq!(memory.video().unwrap().policy, None);
 }

@@ -2,9 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CONTRACT, LIMITS, NOW, VIDEO, VIEWER, account, video as film_video};
+use adapter_memory::arrange::{CONTRACT, CREATOR, LIMITS, NOW, VIDEO, VIEWER, session, video as film_video, watch};
 use app::delete_video::delete_video;
-use app::grant_playback::{Gate, grant_playback};
 use app::plan_transcode::plan_transcode;
 use app::ports::VideoStore;
 use app::problem::{Error, Problem};
@@ -28,8 +27,7 @@ async fn scene() -> (Memory, String) {
     }
     publish_video(&m, &m, &m, &m, &m, VIDEO).await.unwrap();
     m.holds(CONTRACT, VIEWER, Verdict::Yes);
-    let gate = Gate { origin: "https://film.example", lifetime: 600 };
-    let playback = grant_playback(&m, &m, &m, &m, &gate, account(VIEWER), VIDEO).await.unwrap();
+    let playback = watch(&m, VIEWER).await.unwrap();
     let (_, token) = playback.hls.split_once("?grant=").unwrap();
     (m, token.to_owned())
 }
@@ -129,9 +127,8 @@ async fn with_a_store_down_nothing_is_signed() {
 #[tokio::test]
 async fn a_grant_outlives_its_video_and_opens_nothing() {
     let (memory, token) = scene().await;
-    let owner = memory.video().unwrap().owner;
     let m = &memory;
-    delete_video(m, m, m, m, m, owner, VIDEO).await.unwrap();
+    delete_video(m, m, m, m, m, &session(CREATOR), VIDEO).await.unwrap();
     assert_eq!(memory.grant_count(), 1);
     let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
     assert_eq!(problem(outcome), Problem::GrantInvalid);

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CHAIN, CONTRACT, CREATOR, LIMITS, SIZE, VIDEO, VIEWER, at_once};
+use adapter_memory::arrange::{
+    CONTRACT, CREATOR, KNOWN, LIMITS, SIZE, VIDEO, VIEWER, at_once, session,
+};
 use app::complete_upload::complete_upload;
 use app::create_video::{CreatedVideo, NewVideo, Rules, create_video};
 use app::plan_transcode::plan_transcode;
@@ -10,13 +12,13 @@ use app::plan_upload::plan_upload;
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
 use app::set_policy::{NewPolicy, set_policy};
-use domain::account::Address;
+use domain::account::{Address, Wallet};
 use domain::upload::parts;
 use domain::video::{Stage, is_id};
 use serde_json::{Value, json};
 
 fn rules() -> Rules {
-    Rules { creators: vec![CREATOR], max_bytes: 1 << 30, chains: vec![CHAIN] }
+    Rules { creators: vec![Wallet::Evm(CREATOR)], max_bytes: 1 << 30 }
 }
 
 /// A request's body, read as the function reads it.
@@ -27,11 +29,11 @@ fn new(field: &str, value: Value) -> NewVideo {
 }
 
 async fn create(memory: &Memory, owner: Address, new: NewVideo) -> Result<CreatedVideo, Error> {
-    create_video(memory, memory, memory, &rules(), owner, new).await
+    create_video(memory, memory, memory, &rules(), &KNOWN, &session(owner), new).await
 }
 
 async fn complete(memory: &Memory, owner: Address) -> Result<Stage, Error> {
-    complete_upload(memory, memory, memory, owner, VIDEO).await?;
+    complete_upload(memory, memory, memory, &session(owner), VIDEO).await?;
     Ok(memory.stage().unwrap())
 }
 
@@ -52,7 +54,7 @@ async fn a_creator_learns_where_every_part_goes() {
     let id = answer["video"]["id"].as_str().unwrap();
     assert!(is_id(id));
     assert_eq!(answer["video"]["stage"], "uploading");
-    assert_eq!(answer["video"]["policy"]["rule"]["min_balance"], "1");
+    assert_eq!(answer["video"]["policy"]["rule"]["min"], "1");
     let sizes: Vec<_> = answer["upload"]["parts"].as_array().unwrap().iter().collect();
     let total: u64 = sizes.iter().map(|part| part["size"].as_u64().unwrap()).sum();
     assert_eq!((sizes.len(), total), (3, SIZE));
@@ -68,7 +70,7 @@ async fn only_listed_creators_may_upload() {
     assert_eq!(problem(outcome), Problem::NotACreator);
     let nobody = Rules { creators: Vec::new(), ..rules() };
     let body = new("size", json!(1));
-    let outcome = create_video(&memory, &memory, &memory, &nobody, CREATOR, body).await;
+    let outcome = create_video(&memory, &memory, &memory, &nobody, &KNOWN, &session(CREATOR), body).await;
     assert_eq!(problem(outcome), Problem::NotACreator);
     assert!(memory.is_empty());
 }
@@ -112,7 +114,7 @@ async fn an_interrupted_upload_resumes() {
     let sizes: Vec<_> = parts(SIZE).iter().map(|part| part.size).collect();
     // The second arrived cut short: it is asked for again.
     memory.receive(&[sizes[0], sizes[1] - 1]);
-    let plan = plan_upload(&memory, &memory, &memory, CREATOR, VIDEO).await.unwrap();
+    let plan = plan_upload(&memory, &memory, &memory, &session(CREATOR), VIDEO).await.unwrap();
     assert_eq!(plan.received, [1]);
     let missing: Vec<_> = plan.parts.iter().map(|missing| missing.part.number).collect();
     assert_eq!(missing, [2, 3]);
@@ -146,7 +148,7 @@ async fn completing_twice_changes_nothing() {
     let before = memory.video();
     assert_eq!(complete(&memory, CREATOR).await.unwrap(), Stage::Uploaded);
     assert_eq!(memory.video(), before);
-    let outcome = plan_upload(&memory, &memory, &memory, CREATOR, VIDEO).await;
+    let outcome = plan_upload(&memory, &memory, &memory, &session(CREATOR), VIDEO).await;
     assert_eq!(problem(outcome).slug(), "conflict");
 }
 
@@ -192,18 +194,18 @@ async fn to_everybody_else_there_is_no_such_video() {
     let before = memory.video();
     let anybody = &memory;
     assert_eq!(problem(complete(anybody, VIEWER).await), Problem::NotFound);
-    let plan = plan_upload(anybody, anybody, anybody, VIEWER, VIDEO).await;
+    let plan = plan_upload(anybody, anybody, anybody, &session(VIEWER), VIDEO).await;
     assert_eq!(problem(plan), Problem::NotFound);
     let none = NewPolicy { policy: None };
-    let set = set_policy(anybody, anybody, &[CHAIN], VIEWER, VIDEO, none).await;
+    let set = set_policy(anybody, anybody, &KNOWN, &session(VIEWER), VIDEO, none).await;
     assert_eq!(problem(set), Problem::NotFound);
-    for caller in [Some(VIEWER), None] {
+    for caller in [Some(&session(VIEWER)), None] {
         assert_eq!(problem(read_video(anybody, caller, VIDEO).await), Problem::NotFound);
     }
-    assert!(list_videos(anybody, VIEWER).await.unwrap().is_empty());
+    assert!(list_videos(anybody, &session(VIEWER)).await.unwrap().is_empty());
     assert_eq!(memory.video(), before);
-    assert_eq!(list_videos(anybody, CREATOR).await.unwrap().len(), 1);
-    assert!(read_video(anybody, Some(CREATOR), VIDEO).await.is_ok());
+    assert_eq!(list_videos(anybody, &session(CREATOR)).await.unwrap().len(), 1);
+    assert!(read_video(anybody, Some(&session(CREATOR)), VIDEO).await.is_ok());
 }
 
 #[tokio::test]

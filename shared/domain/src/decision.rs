@@ -1,7 +1,13 @@
-//! From chain facts to a verdict, three-valued: what could not be learned is neither yes nor no.
+//! From facts to a verdict, three-valued: what could not be learned is neither yes nor no.
 
-use crate::policy::{Condition, Policy, Rule};
+use crate::Seconds;
+use crate::account::{ChainId, Genesis};
+use crate::condition::{Condition, Notice};
+use crate::fact::{Block, Fact, Place, Question};
+use crate::leaf::{Asker, Finding, Manner, Viewer, evaluate};
+use crate::policy::{Policy, Rule};
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 
 /// Yes, no, or not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,36 +21,44 @@ pub enum Verdict {
     Unknown,
 }
 
-/// The block at which a fact was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
-    /// Its height.
-    pub number: u64,
-    /// Its hash, 0x and 64 hex digits.
-    pub hash: String,
+/// How long answers may be used again, and grants go on, by how a loss is noticed. All in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// A yes whose loss an event would tell.
+    pub event: Seconds,
+    /// A yes that has to be asked for again.
+    pub timer: Seconds,
+    /// A no: short, so that whoever just bought gets in.
+    pub negative: Seconds,
+    /// What does not change from one minute to the next: decimals, where to look.
+    pub steady: Seconds,
+    /// How old a yes may be while the chain can't be read; 0 for not at all.
+    pub grace: Seconds,
+    /// How long a grant may go on that rests on a condition without events.
+    pub recheck: Seconds,
 }
 
-/// What was learned of one condition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
-    /// Whether the condition holds.
-    pub verdict: Verdict,
-    /// What was seen: a balance in decimal, an owner's address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// Where on the chain it was seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub block: Option<Block>,
-    /// Why, when it is not a plain yes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+/// A policy that is ready to be decided: leaves and tree apart, so that nothing is walked twice.
+#[derive(Debug)]
+pub struct Plan {
+    leaves: Vec<Leaf>,
+    root: Node,
 }
 
-impl Fact {
-    /// Not known, and why.
-    pub fn unknown(reason: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Unknown, value: None, block: None, reason: Some(reason.into()) }
-    }
+#[derive(Debug)]
+struct Leaf {
+    path: String,
+    condition: Condition,
+    /// Below an odd number of `none`: there a no lets in.
+    negated: bool,
+}
+
+#[derive(Debug)]
+enum Node {
+    All(Vec<Node>),
+    AtLeast(usize, Vec<Node>),
+    Not(Box<Node>),
+    Leaf(usize),
 }
 
 /// One condition's part in the answer to a caller.
@@ -55,9 +69,11 @@ pub struct Outcome {
     /// Its kind.
     pub kind: &'static str,
     /// Its chain.
-    pub chain: String,
-    /// Its contract.
-    pub contract: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ChainId>,
+    /// Its contract, mint or plug-in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Whether it holds.
     pub outcome: Verdict,
     /// What was seen.
@@ -66,9 +82,15 @@ pub struct Outcome {
     /// At which block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block: Option<Block>,
+    /// At which slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<u64>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The chain can't be read, and an older answer stands in for a while.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grace: bool,
 }
 
 /// The verdict with what led to it.
@@ -78,114 +100,292 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Every condition's, in the policy's order.
     pub conditions: Vec<Outcome>,
+    /// When the answer may change by itself.
+    #[serde(skip)]
+    pub until: Option<Seconds>,
+    /// Whether an older answer stands in somewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grace: bool,
 }
 
-/// Decides `policy` from one fact per condition, in the order of [`Policy::conditions`].
-///
-/// A missing fact is unknown. `all` is no as soon as one is no, `any` is yes as soon as one is yes
-/// (Kleene's logic), so that a dead chain only matters where it could change the answer.
-pub fn decide(policy: &Policy, facts: &[Fact]) -> Decision {
-    let mut next = facts.iter();
-    let verdict = weigh(&policy.rule, &mut next);
-    let missing = Fact::unknown("not read");
-    let conditions = policy
-        .conditions()
-        .into_iter()
-        .enumerate()
-        .map(|(index, (path, condition))| {
-            let Condition::Erc721 { chain, contract, .. } = condition;
-            let fact = facts.get(index).unwrap_or(&missing).clone();
-            Outcome {
-                path,
-                kind: "erc721",
-                chain: chain.to_string(),
-                contract: contract.to_string(),
-                outcome: fact.verdict,
-                value: fact.value,
-                block: fact.block,
-                reason: fact.reason,
+/// What became of an evaluation.
+#[derive(Debug)]
+pub enum Evaluation {
+    /// These must be read first, those of one chain all together.
+    Wants(Vec<Question>),
+    /// It is decided.
+    Decided(Decision),
+}
+
+/// The facts at hand.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// By what was asked.
+    pub known: HashMap<Question, Fact>,
+    /// Those chains and plug-ins that can't be read now, and whose older answers stand in.
+    pub graced: HashSet<Source>,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// An EVM chain.
+    Evm(u64),
+    /// A Solana cluster.
+    Solana(Genesis),
+    /// A plug-in.
+    Plugin(String),
+}
+
+impl Source {
+    /// Of a question.
+    pub fn of(question: &Question) -> Self {
+        match question {
+            Question::Evm(chain, _) => Self::Evm(*chain),
+            Question::Solana(genesis, _) => Self::Solana(*genesis),
+            Question::Plugin(plugin) => Self::Plugin(plugin.function.clone()),
+        }
+    }
+}
+
+impl Plan {
+    /// Of a policy.
+    pub fn compile(policy: &Policy) -> Self {
+        let mut leaves: Vec<_> = policy
+            .conditions()
+            .into_iter()
+            .map(|(path, condition)| Leaf { path, condition: condition.clone(), negated: false })
+            .collect();
+        let mut next = 0;
+        let root = compile(&policy.rule, false, &mut leaves, &mut next);
+        Self { leaves, root }
+    }
+
+    /// Decides what `viewer` is told by the facts at hand, or says which are wanted.
+    ///
+    /// Facts of one chain must be of one block: else a token that moves between two linked wallets
+    /// would count in both. So if any is missing, too old, or of another block than the rest, all
+    /// that this decision needs of that chain are wanted, to be read together.
+    ///
+    /// `all` is no as soon as one is no, `any` is yes as soon as one is yes (Kleene's logic), so
+    /// that a dead chain only matters where it could change the answer.
+    pub fn evaluate(
+        &self,
+        viewer: &Viewer<'_>,
+        facts: &Facts,
+        freshness: &Freshness,
+    ) -> Evaluation {
+        let mut needs = Needs::default();
+        let mut findings = Vec::with_capacity(self.leaves.len());
+        for leaf in &self.leaves {
+            let mut ask = Asker::new(&facts.known);
+            let finding = evaluate(&leaf.condition, viewer, &mut ask);
+            needs.note(&leaf.condition, &finding, &ask, facts, viewer.now, freshness);
+            findings.push(finding);
+        }
+        let wants = needs.wants();
+        if wants.is_empty() {
+            Evaluation::Decided(self.decide(findings, facts, viewer.now, freshness))
+        } else {
+            Evaluation::Wants(wants)
+        }
+    }
+
+    fn decide(
+        &self,
+        findings: Vec<Finding>,
+        facts: &Facts,
+        now: Seconds,
+        freshness: &Freshness,
+    ) -> Decision {
+        let mut until: Option<Seconds> = None;
+        let mut verdicts = Vec::with_capacity(findings.len());
+        let mut conditions = Vec::with_capacity(findings.len());
+        for (leaf, finding) in self.leaves.iter().zip(findings) {
+            let graced = leaf.source().is_some_and(|source| facts.graced.contains(&source));
+            let mut verdict = finding.verdict;
+            let mut reason = finding.reason;
+            if graced && verdict != Verdict::Yes {
+                // An older no may be wrong by now, and must neither refuse nor let in.
+                (verdict, reason) =
+                    (Verdict::Unknown, Some("it can't be read now, and an older no is no answer".into()));
+            } else if leaf.negated && verdict == Verdict::No && !finding.firm {
+                // Where a no lets in, it has to be a good one.
+                verdict = Verdict::Unknown;
             }
-        })
-        .collect();
-    Decision { verdict, conditions }
+            // What this leaf says can turn against the viewer: a yes, or below `none` a no.
+            if (verdict == Verdict::Yes) != leaf.negated {
+                let recheck = match leaf.condition.notice() {
+                    Notice::Timer => Some(now + freshness.recheck),
+                    Notice::Event | Notice::Known => None,
+                };
+                until = [until, finding.until, recheck].into_iter().flatten().min();
+            }
+            verdicts.push(verdict);
+            let (block, slot) = match finding.place {
+                Some(Place::Block(block)) => (Some(block), None),
+                Some(Place::Slot(slot)) => (None, Some(slot)),
+                None => (None, None),
+            };
+            conditions.push(Outcome {
+                path: leaf.path.clone(),
+                kind: leaf.condition.kind(),
+                chain: leaf.condition.chain(),
+                subject: leaf.condition.subject(),
+                outcome: verdict,
+                value: finding.value,
+                block,
+                slot,
+                reason,
+                grace: graced,
+            });
+        }
+        let verdict = self.root.weigh(&verdicts);
+        Decision { verdict, conditions, until, grace: !facts.graced.is_empty() }
+    }
 }
 
-fn weigh<'a>(rule: &Rule, facts: &mut impl Iterator<Item = &'a Fact>) -> Verdict {
+impl Leaf {
+    fn source(&self) -> Option<Source> {
+        match (&self.condition, self.condition.chain()) {
+            (Condition::Lambda(lambda), _) => Some(Source::Plugin(lambda.function.clone())),
+            (_, Some(ChainId::Eip155(chain))) => Some(Source::Evm(chain)),
+            (_, Some(ChainId::Solana(genesis))) => Some(Source::Solana(genesis)),
+            (_, None) => None,
+        }
+    }
+}
+
+fn compile(rule: &Rule, negated: bool, leaves: &mut [Leaf], next: &mut usize) -> Node {
+    let mut each = |rules: &[Rule], negated| {
+        rules.iter().map(|rule| compile(rule, negated, leaves, next)).collect::<Vec<_>>()
+    };
     match rule {
-        Rule::Condition(_) => facts.next().map_or(Verdict::Unknown, |fact| fact.verdict),
-        // Every child takes its facts off the iterator, so none may be skipped.
-        Rule::All(rules) => {
-            rules.iter().fold(Verdict::Yes, |sum, rule| match (sum, weigh(rule, facts)) {
-                (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
-                (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
-                _ => Verdict::Yes,
-            })
-        }
-        Rule::Any(rules) => {
-            rules.iter().fold(Verdict::No, |sum, rule| match (sum, weigh(rule, facts)) {
-                (Verdict::Yes, _) | (_, Verdict::Yes) => Verdict::Yes,
-                (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
-                _ => Verdict::No,
-            })
+        Rule::All(rules) => Node::All(each(rules, negated)),
+        Rule::Any(rules) => Node::AtLeast(1, each(rules, negated)),
+        Rule::AtLeast(count, rules) => Node::AtLeast(*count, each(rules, negated)),
+        Rule::None(rules) => Node::Not(Box::new(Node::AtLeast(1, each(rules, !negated)))),
+        Rule::Condition(_) => {
+            let index = *next;
+            *next += 1;
+            if let Some(leaf) = leaves.get_mut(index) {
+                leaf.negated = negated;
+            }
+            Node::Leaf(index)
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn policy(rule: Value) -> Policy {
-        Policy::read(&json!({"version": 1, "rule": rule})).unwrap()
+impl Node {
+    fn weigh(&self, verdicts: &[Verdict]) -> Verdict {
+        let count = |nodes: &[Self]| {
+            let mut yes = 0;
+            let mut possible = 0;
+            for node in nodes {
+                match node.weigh(verdicts) {
+                    Verdict::Yes => (yes, possible) = (yes + 1, possible + 1),
+                    Verdict::Unknown => possible += 1,
+                    Verdict::No => {}
+                }
+            }
+            (yes, possible)
+        };
+        let reached = |wanted: usize, (yes, possible): (usize, usize)| {
+            if yes >= wanted {
+                Verdict::Yes
+            } else if possible < wanted {
+                Verdict::No
+            } else {
+                Verdict::Unknown
+            }
+        };
+        match self {
+            Self::All(nodes) => reached(nodes.len(), count(nodes)),
+            Self::AtLeast(wanted, nodes) => reached(*wanted, count(nodes)),
+            Self::Not(node) => match node.weigh(verdicts) {
+                Verdict::Yes => Verdict::No,
+                Verdict::No => Verdict::Yes,
+                Verdict::Unknown => Verdict::Unknown,
+            },
+            Self::Leaf(index) => verdicts.get(*index).copied().unwrap_or(Verdict::Unknown),
+        }
     }
+}
 
-    fn leaf() -> Value {
-        json!({"kind": "erc721", "chain": "eip155:1",
-            "contract": "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"})
-    }
+/// What a decision asks of each source, and whether it has to be read.
+#[derive(Default)]
+struct Needs {
+    sources: Vec<(Source, Need)>,
+}
 
-    fn facts(verdicts: &[Verdict]) -> Vec<Fact> {
-        verdicts
-            .iter()
-            .map(|verdict| Fact { verdict: *verdict, ..Fact::unknown("a test") })
-            .collect()
-    }
+#[derive(Default)]
+struct Need {
+    /// Steady ones, and whether each is missing or too old.
+    steady: Vec<(Question, bool)>,
+    /// The others, which are read together.
+    together: Vec<Question>,
+    place: Option<Place>,
+    read: bool,
+}
 
-    #[test]
-    fn unknown_matters_only_where_it_could_change_the_answer() {
-        use Verdict::{No, Unknown, Yes};
-        let any = policy(json!({"any": [leaf(), leaf()]}));
-        let all = policy(json!({"all": [leaf(), leaf()]}));
-        for (one, two, in_any, in_all) in [
-            (Yes, Yes, Yes, Yes),
-            (Yes, No, Yes, No),
-            (Yes, Unknown, Yes, Unknown),
-            (No, No, No, No),
-            (No, Unknown, Unknown, No),
-            (Unknown, Unknown, Unknown, Unknown),
-        ] {
-            for verdicts in [[one, two], [two, one]] {
-                assert_eq!(decide(&any, &facts(&verdicts)).verdict, in_any, "{verdicts:?}");
-                assert_eq!(decide(&all, &facts(&verdicts)).verdict, in_all, "{verdicts:?}");
+impl Needs {
+    fn note(
+        &mut self,
+        condition: &Condition,
+        finding: &Finding,
+        ask: &Asker<'_>,
+        facts: &Facts,
+        now: Seconds,
+        freshness: &Freshness,
+    ) {
+        let yes = match condition.notice() {
+            Notice::Event => freshness.event,
+            Notice::Timer | Notice::Known => freshness.timer,
+        };
+        let most = if finding.verdict == Verdict::Yes { yes } else { freshness.negative };
+        for (question, manner) in &ask.asked {
+            let source = Source::of(question);
+            let graced = facts.graced.contains(&source);
+            let fact = facts.known.get(question);
+            let old = |most: Seconds| {
+                fact.is_none_or(|fact| now.saturating_sub(fact.read_at) > most && !graced)
+            };
+            let index = self.sources.iter().position(|(other, _)| *other == source);
+            let index = index.unwrap_or_else(|| {
+                self.sources.push((source, Need::default()));
+                self.sources.len() - 1
+            });
+            let need = &mut self.sources[index].1;
+            if let Manner::Steady { settled } = *manner {
+                let most = if settled { freshness.steady } else { most };
+                if !need.steady.iter().any(|(other, _)| other == question) {
+                    need.steady.push((question.clone(), old(most)));
+                }
+                continue;
+            }
+            need.read |= old(most);
+            if !need.together.contains(question) {
+                need.together.push(question.clone());
+            }
+            if let Some(place) = fact.and_then(|fact| fact.place.as_ref()) {
+                match &need.place {
+                    Some(other) => need.read |= other != place,
+                    None => need.place = Some(place.clone()),
+                }
             }
         }
     }
 
-    #[test]
-    fn each_fact_meets_its_own_condition() {
-        use Verdict::{No, Yes};
-        let nested = policy(json!({"all": [{"any": [leaf(), leaf()]}, leaf()]}));
-        assert_eq!(decide(&nested, &facts(&[Yes, No, No])).verdict, No);
-        assert_eq!(decide(&nested, &facts(&[Yes, No, Yes])).verdict, Yes);
-        assert_eq!(decide(&nested, &facts(&[No, No, Yes])).verdict, No);
-    }
-
-    #[test]
-    fn a_missing_fact_never_grants() {
-        let one = policy(leaf());
-        let decision = decide(&one, &[]);
-        assert_eq!(decision.verdict, Verdict::Unknown);
-        assert_eq!(decision.conditions[0].outcome, Verdict::Unknown);
+    fn wants(self) -> Vec<Question> {
+        let mut wants = Vec::new();
+        for (_, need) in self.sources {
+            if need.read {
+                wants.extend(need.together);
+            }
+            wants.extend(need.steady.into_iter().filter(|(_, old)| *old).map(|(question, _)| question));
+        }
+        wants
     }
 }
+
+

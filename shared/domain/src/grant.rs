@@ -2,6 +2,7 @@
 
 use crate::Seconds;
 use crate::account::Account;
+use crate::session::Holder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,14 +13,20 @@ pub struct Grant {
     pub grant: String,
     /// The video.
     pub video: String,
-    /// The wallet.
+    /// The wallet that signed in first.
     pub account: Account,
+    /// All wallets that were linked, whose holdings were added up.
+    #[serde(default)]
+    pub wallets: Vec<Holder>,
     /// The video's policy revision that was decided on.
     pub policy_revision: u64,
     /// When it was given.
     pub created_at: Seconds,
     /// When it ends; also the table's TTL, which may be days late, so it is checked on reading.
     pub expires_at: Seconds,
+    /// It rests on an older answer, given while a chain could not be read.
+    #[serde(default)]
+    pub grace: bool,
 }
 
 /// The name under which a token's grant is stored; `None` if it can't be a token.

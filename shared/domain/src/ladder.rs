@@ -464,6 +464,8 @@ mod tests {
             width in 16u32..9000, height in 16u32..4000,
             numerator in 1u32..200_000, denominator in 1u32..2000, duration in 0.01f64..7200.0,
         ) {
+            // What is larger is refused, which another test shows.
+            prop_assume!(u64::from(width) * u64::from(height) <= LIMITS.max_pixels);
             let mut source = probe(width, height);
             source.duration_seconds = duration;
             source.video.as_mut().unwrap().frame_rate = Ratio::new(numerator, denominator);

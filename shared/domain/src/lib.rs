@@ -2,14 +2,19 @@
 //!
 //! Pure: nothing here waits, reads a clock, a file or a network. Times are given as Unix seconds.
 
+pub mod abi;
 pub mod account;
 pub mod cloudfront;
+pub mod condition;
 pub mod dash;
 pub mod decision;
+pub mod fact;
 pub mod grant;
 pub mod hls;
 pub mod ladder;
+pub mod leaf;
 pub mod nonce;
+pub mod number;
 pub mod policy;
 pub mod presentation;
 pub mod session;

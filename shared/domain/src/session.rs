@@ -1,15 +1,17 @@
-//! A session: a wallet that signed in, as a short-lived signed token (JWT, HS256, RFC 7519).
+//! A session: wallets that signed in, as a short-lived signed token (JWT, HS256, RFC 7519).
 
 use crate::Seconds;
-use crate::account::Account;
+use crate::account::{Account, ChainId, Wallet};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-/// Longer tokens are not looked at.
+/// A session has at least one wallet and at most this many.
+pub const MAX_WALLETS: usize = 5;
+/// Longer tokens are not looked at. Five Solana wallets make about 1,000 bytes.
 pub const MAX_TOKEN_BYTES: usize = 2 * 1024;
 const AUDIENCE: &str = "streamgate";
 
-/// Why a token opens no session.
+/// Why a token opens no session, or a session can't be as asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// Not signed by this stack, or not a session token.
@@ -20,34 +22,139 @@ pub enum SessionError {
     Expired,
 }
 
+/// A session can't have more than [`MAX_WALLETS`] wallets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a session has at most {MAX_WALLETS} wallets")]
+pub struct TooManyWallets;
+
+/// A wallet that signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// Which wallet, and where it signed in.
+    pub account: Account,
+    /// Whether a contract spoke for it (EIP-1271, EIP-6492). Then the same address on another
+    /// chain may be somebody else's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contract: bool,
+}
+
+impl Holder {
+    /// A wallet that signed with a key of its own.
+    pub fn with_key(account: Account) -> Self {
+        Self { account, contract: false }
+    }
+
+    /// Whether what this address has on `chain` is this holder's: a key's owner is the same on
+    /// every chain of the family, a contract is known on its own chain only.
+    pub fn counts_on(&self, chain: ChainId) -> bool {
+        let same_family = matches!(
+            (self.account.chain, chain),
+            (ChainId::Eip155(_), ChainId::Eip155(_)) | (ChainId::Solana(_), ChainId::Solana(_))
+        );
+        same_family && (!self.contract || self.account.chain == chain)
+    }
+
+    /// Whether both are the same person by the same proof.
+    fn is(&self, other: &Self) -> bool {
+        self.account.wallet == other.account.wallet
+            && self.contract == other.contract
+            && (!self.contract || self.account.chain == other.account.chain)
+    }
+}
+
+/// Who signed in, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The wallets, in the order in which they signed in: 1 to [`MAX_WALLETS`], each once.
+    pub wallets: Vec<Holder>,
+    /// When it ends.
+    pub expires_at: Seconds,
+}
+
+impl Session {
+    /// Of one wallet.
+    pub fn new(holder: Holder, expires_at: Seconds) -> Self {
+        Self { wallets: vec![holder], expires_at }
+    }
+
+    /// The account that signed in first: the session's name.
+    pub fn account(&self) -> Account {
+        // Only code of ours could make one of no wallets; then there is no answer to go on with.
+        self.wallets[0].account
+    }
+
+    /// Every wallet's account.
+    pub fn accounts(&self) -> Vec<Account> {
+        self.wallets.iter().map(|holder| holder.account).collect()
+    }
+
+    /// Whether `owner` is one of the wallets, by its own key. A contract wallet owns nothing here:
+    /// on which chain is not written down with an owner.
+    pub fn owns(&self, owner: Wallet) -> bool {
+        self.wallets.iter().any(|holder| !holder.contract && holder.account.wallet == owner)
+    }
+
+    /// The same session with one more wallet. It does not last longer than it did, so that linking
+    /// can't keep one alive; a wallet that is there already stays as it is.
+    ///
+    /// # Errors
+    /// [`TooManyWallets`].
+    pub fn linked(&self, holder: Holder, expires_at: Seconds) -> Result<Self, TooManyWallets> {
+        let mut wallets = self.wallets.clone();
+        if !wallets.iter().any(|known| known.is(&holder)) {
+            if wallets.len() >= MAX_WALLETS {
+                return Err(TooManyWallets);
+            }
+            wallets.push(holder);
+        }
+        Ok(Self { wallets, expires_at: self.expires_at.min(expires_at) })
+    }
+
+    fn is_sound(&self) -> bool {
+        (1..=MAX_WALLETS).contains(&self.wallets.len())
+            && self.wallets.iter().enumerate().all(|(place, holder)| {
+                let known_family = matches!(holder.account.chain, ChainId::Eip155(_));
+                (!holder.contract || known_family)
+                    && !self.wallets[..place].iter().any(|earlier| earlier.is(holder))
+            })
+    }
+}
+
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Claims {
     sub: Account,
+    wallets: Vec<Holder>,
     aud: String,
     iat: Seconds,
     exp: Seconds,
 }
 
-/// Signs a session for `account` from `now` until `expires_at`.
+/// Signs a session from `now` on.
 ///
 /// # Errors
-/// [`SessionError::Invalid`] when the claims can't be written, which no account makes happen.
-pub fn mint(
-    key: &[u8; 32],
-    account: &Account,
-    now: Seconds,
-    expires_at: Seconds,
-) -> Result<String, SessionError> {
-    let claims = Claims { sub: *account, aud: AUDIENCE.into(), iat: now, exp: expires_at };
+/// [`SessionError::Invalid`] when it has no wallets, too many, or one twice.
+pub fn mint(key: &[u8; 32], session: &Session, now: Seconds) -> Result<String, SessionError> {
+    if !session.is_sound() {
+        return Err(SessionError::Invalid);
+    }
+    let claims = Claims {
+        sub: session.account(),
+        wallets: session.wallets.clone(),
+        aud: AUDIENCE.into(),
+        iat: now,
+        exp: session.expires_at,
+    };
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(key))
         .map_err(|_| SessionError::Invalid)
 }
 
-/// Whose session a token is.
+/// The session that a token stands for.
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Account, SessionError> {
+pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Session, SessionError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(SessionError::Invalid);
     }
@@ -59,10 +166,14 @@ pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Account, Sess
     let claims = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(key), &validation)
         .map_err(|_| SessionError::Invalid)?
         .claims;
-    if now >= claims.exp {
+    let session = Session { wallets: claims.wallets, expires_at: claims.exp };
+    if !session.is_sound() || session.account() != claims.sub {
+        return Err(SessionError::Invalid);
+    }
+    if now >= session.expires_at {
         return Err(SessionError::Expired);
     }
-    Ok(claims.sub)
+    Ok(session)
 }
 
 #[cfg(test)]
@@ -70,24 +181,59 @@ mod tests {
     use super::*;
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde_json::json;
 
     const KEY: [u8; 32] = [1; 32];
+    const ETHEREUM: ChainId = ChainId::Eip155(1);
+    const POLYGON: ChainId = ChainId::Eip155(137);
+    const EVM: &str = "eip155:1:0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
+    const SOLANA: &str =
+        "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv";
 
-    fn account() -> Account {
-        "eip155:1:0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045".parse().unwrap()
+    fn account(text: &str) -> Account {
+        text.parse().unwrap()
+    }
+
+    fn numbered(number: u8) -> Holder {
+        Holder::with_key(account(&format!("eip155:1:0x{}", hex::encode([number; 20]))))
+    }
+
+    fn contract(chain: ChainId) -> Holder {
+        Holder { account: Account { chain, ..account(EVM) }, contract: true }
+    }
+
+    fn session(wallets: Vec<Holder>) -> Session {
+        Session { wallets, expires_at: 200 }
+    }
+
+    fn by_key(text: &str) -> Holder {
+        Holder::with_key(account(text))
     }
 
     #[test]
     fn a_session_lasts_until_it_ends() {
-        let token = mint(&KEY, &account(), 100, 200).unwrap();
-        assert_eq!(verify(&KEY, &token, 199), Ok(account()));
+        let session = session(vec![by_key(EVM), by_key(SOLANA), contract(POLYGON)]);
+        let token = mint(&KEY, &session, 100).unwrap();
+        assert_eq!(verify(&KEY, &token, 199), Ok(session));
         assert_eq!(verify(&KEY, &token, 200), Err(SessionError::Expired));
         assert_eq!(verify(&[2; 32], &token, 150), Err(SessionError::Invalid));
     }
 
     #[test]
+    fn five_of_the_longest_wallets_fit_in_a_token() {
+        let longest = |number: u8| {
+            let key = crate::account::Pubkey([255 - number; 32]);
+            by_key(&format!("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:{key}"))
+        };
+        let session = session((0..5).map(longest).collect());
+        let token = mint(&KEY, &session, 100).unwrap();
+        assert!(token.len() < MAX_TOKEN_BYTES, "{}", token.len());
+        assert_eq!(verify(&KEY, &token, 150), Ok(session));
+    }
+
+    #[test]
     fn other_algorithms_and_altered_claims_are_refused() {
-        let token = mint(&KEY, &account(), 100, 200).unwrap();
+        let token = mint(&KEY, &session(vec![by_key(EVM)]), 100).unwrap();
         let parts: Vec<_> = token.split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
@@ -102,5 +248,97 @@ mod tests {
         ] {
             assert_eq!(verify(&KEY, &token, 150), Err(SessionError::Invalid), "{token}");
         }
+    }
+
+    /// Tokens that our own key signed, but that say what no session says.
+    #[test]
+    fn claims_that_make_no_session_are_refused() {
+        let signed = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut claims = json!({
+                "sub": EVM, "wallets": [{"account": EVM}], "aud": AUDIENCE, "iat": 100, "exp": 200,
+            });
+            change(&mut claims);
+            let key = EncodingKey::from_secret(&KEY);
+            let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key);
+            verify(&KEY, &token.unwrap(), 150)
+        };
+        assert_eq!(signed(&|_| ()), Ok(session(vec![by_key(EVM)])));
+        let wallets =
+            |wallets: serde_json::Value| signed(&|claims| claims["wallets"] = wallets.clone());
+        let six: Vec<_> = (1..=6).map(numbered).collect();
+        let other_chain = EVM.replace("eip155:1:", "eip155:137:");
+        for (outcome, why) in [
+            (wallets(json!([])), "none"),
+            (wallets(json!(six)), "too many"),
+            (wallets(json!([{"account": EVM}, {"account": EVM}])), "one twice"),
+            (wallets(json!([{"account": EVM}, {"account": other_chain}])), "one key twice"),
+            (wallets(json!([{"account": SOLANA}])), "the subject is not the first"),
+            (wallets(json!([{"account": EVM}, {"account": SOLANA, "contract": true}])), "Solana"),
+            (wallets(json!([{"account": EVM, "more": 1}])), "more"),
+            (wallets(json!(null)), "null"),
+            (signed(&|claims| claims["aud"] = json!("other")), "audience"),
+            (signed(&|claims| claims["more"] = json!(1)), "more claims"),
+            (signed(&|claims| drop(claims.as_object_mut().unwrap().remove("wallets"))), "missing"),
+            (signed(&|claims| drop(claims.as_object_mut().unwrap().remove("exp"))), "endless"),
+        ] {
+            assert_eq!(outcome, Err(SessionError::Invalid), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_session_is_not_signed() {
+        let two = vec![by_key(EVM), by_key(EVM)];
+        for wallets in [vec![], two, (1..=6).map(numbered).collect()] {
+            assert_eq!(mint(&KEY, &session(wallets), 100), Err(SessionError::Invalid));
+        }
+    }
+
+    #[test]
+    fn linking_adds_a_wallet_and_no_time() {
+        let first = session(vec![by_key(EVM)]);
+        let both = first.linked(by_key(SOLANA), 900).unwrap();
+        assert_eq!(both, session(vec![by_key(EVM), by_key(SOLANA)]));
+        assert_eq!(both.account(), account(EVM));
+        assert_eq!(first.linked(by_key(SOLANA), 150).unwrap().expires_at, 150);
+    }
+
+    #[test]
+    fn a_wallet_is_linked_once() {
+        let first = session(vec![by_key(EVM)]);
+        assert_eq!(first.linked(by_key(EVM), 900), Ok(first.clone()));
+        let elsewhere = EVM.replace("eip155:1:", "eip155:137:");
+        assert_eq!(first.linked(by_key(&elsewhere), 900), Ok(first.clone()));
+        // A contract at the same address is another proof, and on each chain another person.
+        let all = first.linked(contract(ETHEREUM), 900).unwrap();
+        let all = all.linked(contract(POLYGON), 900).unwrap();
+        assert_eq!(all.wallets.len(), 3);
+        assert_eq!(all.linked(contract(POLYGON), 900), Ok(all.clone()));
+    }
+
+    #[test]
+    fn five_wallets_are_enough() {
+        let five = session((1..=5).map(numbered).collect());
+        assert_eq!(five.linked(numbered(6), 900), Err(TooManyWallets));
+        assert_eq!(five.linked(numbered(5), 900), Ok(five.clone()));
+    }
+
+    #[test]
+    fn a_key_counts_on_its_family_and_a_contract_on_its_chain() {
+        let mainnet = account(SOLANA).chain;
+        let devnet = "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1".parse().unwrap();
+        let on = |holder: Holder| {
+            [ETHEREUM, POLYGON, mainnet, devnet].map(|chain| holder.counts_on(chain))
+        };
+        assert_eq!(on(by_key(EVM)), [true, true, false, false]);
+        assert_eq!(on(contract(POLYGON)), [false, true, false, false]);
+        assert_eq!(on(by_key(SOLANA)), [false, false, true, true]);
+    }
+
+    #[test]
+    fn only_a_key_owns() {
+        let wallet = account(EVM).wallet;
+        assert!(session(vec![by_key(SOLANA), by_key(EVM)]).owns(wallet));
+        assert!(!session(vec![by_key(SOLANA)]).owns(wallet));
+        assert!(!session(vec![contract(ETHEREUM)]).owns(wallet));
     }
 }

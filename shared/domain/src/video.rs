@@ -1,7 +1,7 @@
 //! A video, the stages of its life, and the tasks that make its renditions.
 
 use crate::Seconds;
-use crate::account::Address;
+use crate::account::Wallet;
 use crate::ladder::Work;
 use crate::policy::Policy;
 use crate::presentation::Track;
@@ -46,8 +46,8 @@ pub struct Video {
     pub id: String,
     /// 1 to 200 characters.
     pub title: String,
-    /// The creator's wallet, the same on every EVM chain.
-    pub owner: Address,
+    /// The creator's wallet: one with a key of its own, the same on every chain of its family.
+    pub owner: Wallet,
     /// Where it is in its life.
     pub stage: Stage,
     /// Why it failed, for the creator to read.
@@ -164,7 +164,7 @@ mod tests {
     fn a_policy_that_cannot_be_read_is_an_error_and_not_no_policy() {
         let video = |policy: &str| {
             serde_json::from_value::<Video>(serde_json::json!({
-                "id": "0", "title": "t", "owner": Address([1; 20]), "stage": "ready",
+                "id": "0", "title": "t", "owner": Wallet::Evm(crate::account::Address([1; 20])), "stage": "ready",
                 "size": 1, "content_type": "video/mp4", "upload_id": "u", "policy": policy,
                 "policy_revision": 1, "created_at": 1, "updated_at": 1,
             }))

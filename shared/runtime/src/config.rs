@@ -1,5 +1,6 @@
 //! Environment variables, read once at start and typed.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -74,6 +75,15 @@ impl Environment {
         }
     }
 
+    /// A whole number of at least 0.
+    ///
+    /// # Errors
+    /// Names the variable.
+    pub fn number_from_zero(&self, name: &'static str) -> Result<u64, ConfigError> {
+        let reason = || "is not a whole number of at least 0".into();
+        self.text(name)?.parse().map_err(|_| ConfigError { name, reason: reason() })
+    }
+
     /// A list between commas, which may be empty or absent.
     ///
     /// # Errors
@@ -94,6 +104,26 @@ impl Environment {
             })
             .collect()
     }
+
+    /// A list of `name=value` between commas, which may be empty or absent; each name once.
+    ///
+    /// # Errors
+    /// Names the variable and the entry that can't be read.
+    pub fn pairs(&self, name: &'static str) -> Result<BTreeMap<String, String>, ConfigError> {
+        let mut pairs = BTreeMap::new();
+        for entry in self.list::<String>(name)? {
+            let refuse = |reason: &str| ConfigError { name, reason: format!("{entry}: {reason}") };
+            let (key, value) = entry.split_once('=').unwrap_or_default();
+            let (key, value) = (key.trim(), value.trim());
+            if key.is_empty() || value.is_empty() {
+                return Err(refuse("is not name=value"));
+            }
+            if pairs.insert(key.to_owned(), value.to_owned()).is_some() {
+                return Err(refuse("the name is there twice"));
+            }
+        }
+        Ok(pairs)
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +137,9 @@ mod tests {
             "TEN" => Some("10".to_owned()),
             "ZERO" => Some("0".to_owned()),
             "LIST" => Some(" 1, 2,,3".to_owned()),
+            "PAIRS" => Some("one=f-1, two=arn:x,".to_owned()),
+            "TWINS" => Some("one=f-1,one=f-2".to_owned()),
+            "HALF" => Some("one=".to_owned()),
             _ => None,
         };
         Environment { lookup }
@@ -123,6 +156,13 @@ mod tests {
         assert_eq!(environment.number_or("EMPTY", 7).unwrap(), 7);
         assert_eq!(environment.list::<u8>("LIST").unwrap(), [1, 2, 3]);
         assert_eq!(environment.list::<u8>("ABSENT").unwrap(), [] as [u8; 0]);
+        assert_eq!(environment.number_from_zero("ZERO").unwrap(), 0);
+        let pairs = environment.pairs("PAIRS").unwrap();
+        assert_eq!(
+            (pairs["one"].as_str(), pairs["two"].as_str(), pairs.len()),
+            ("f-1", "arn:x", 2)
+        );
+        assert!(environment.pairs("ABSENT").unwrap().is_empty());
         for (name, error) in [
             ("ABSENT", environment.text("ABSENT").unwrap_err()),
             ("EMPTY", environment.text("EMPTY").unwrap_err()),
@@ -130,6 +170,11 @@ mod tests {
             ("ZERO", environment.number("ZERO").unwrap_err()),
             ("ZERO", environment.number_or("ZERO", 7).unwrap_err()),
             ("WORD", environment.list::<u8>("WORD").unwrap_err()),
+            ("ABSENT", environment.number_from_zero("ABSENT").unwrap_err()),
+            ("WORD", environment.number_from_zero("WORD").unwrap_err()),
+            ("WORD", environment.pairs("WORD").unwrap_err()),
+            ("TWINS", environment.pairs("TWINS").unwrap_err()),
+            ("HALF", environment.pairs("HALF").unwrap_err()),
         ] {
             assert!(error.to_string().contains(name), "{error}");
         }

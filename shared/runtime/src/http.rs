@@ -7,10 +7,11 @@ use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
 };
-use lambda_http::request::RequestContext;
-use lambda_http::{Body, Request, RequestExt, Response, service_fn};
+use lambda_http::request::{LambdaRequest, RequestContext};
+use lambda_http::{LambdaEvent, Request, RequestExt, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// The longest body that is read, in bytes.
@@ -47,22 +48,28 @@ impl Reply {
 
 /// Answers requests with `handle` for as long as the function lives, one log line each.
 ///
+/// The runtime of one thread needs no future that can move to another, and whether one of a deep
+/// decision's can is more than the compiler finds out. So this stands below `lambda_http::run`,
+/// which asks for that.
+///
 /// # Errors
 /// When the runtime API is lost.
-pub async fn serve<F: Future<Output = Result<Reply, Error>> + Send>(
-    handle: impl Fn(Request) -> F + Sync,
+pub async fn serve<F: Future<Output = Result<Reply, Error>>>(
+    handle: impl Fn(Request) -> F,
 ) -> Result<(), lambda_http::Error> {
     let handle = &handle;
-    lambda_http::run(service_fn(move |request: Request| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<LambdaRequest>| async move {
         let since = Instant::now();
+        let request = Request::from(event.payload).with_lambda_context(event.context);
         let route = route(&request);
         let id = request.lambda_context().request_id;
-        let (outcome, reply) = match handle(request).await {
+        // Boxed, or the compiler gives up on the size of what all functions make of it together.
+        let (outcome, reply) = match Box::pin(handle(request)).await {
             Ok(reply) => ("ok", reply),
             Err(error) => refusal(&id, error),
         };
         telemetry::finished(&id, &route, outcome, reply.status, since);
-        respond(reply)
+        Ok::<_, lambda_http::Error>(respond(reply))
     }))
     .await
 }
@@ -89,21 +96,25 @@ fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
     (problem.slug(), Reply { status: problem.status(), content_type, body })
 }
 
-fn respond(reply: Reply) -> Result<Response<Body>, lambda_http::Error> {
-    let status = StatusCode::from_u16(reply.status)?;
+/// In API Gateway's form, payload format 2.0.
+fn respond(reply: Reply) -> Value {
     // Answers are one caller's and one moment's.
-    let mut builder = Response::builder().status(status).header(CACHE_CONTROL, "no-store");
+    let mut headers = Map::from_iter([(CACHE_CONTROL.to_string(), "no-store".into())]);
     if !reply.content_type.is_empty() {
-        builder = builder.header(CONTENT_TYPE, reply.content_type);
+        headers.insert(CONTENT_TYPE.to_string(), reply.content_type.into());
     }
-    if status == StatusCode::UNAUTHORIZED {
-        builder = builder.header(WWW_AUTHENTICATE, "Bearer");
+    if reply.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE.to_string(), "Bearer".into());
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        builder = builder.header(RETRY_AFTER_HEADER, RETRY_AFTER);
+    if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER_HEADER.to_string(), RETRY_AFTER.to_string().into());
     }
-    let body = if reply.body.is_empty() { Body::Empty } else { Body::Text(reply.body) };
-    Ok(builder.body(body)?)
+    json!({
+        "statusCode": reply.status,
+        "headers": headers,
+        "body": reply.body,
+        "isBase64Encoded": false,
+    })
 }
 
 /// The JSON body.
@@ -130,6 +141,15 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
             let reason = error.to_string().chars().take(200).collect();
             Problem::BodyInvalid { field, reason }.into()
         })
+}
+
+/// The JSON body, or what stands for none.
+///
+/// # Errors
+/// As [`body`], where there is one.
+pub fn body_if_any<T: DeserializeOwned + Default>(request: &Request) -> Result<T, Error> {
+    let bytes: &[u8] = request.body();
+    if bytes.is_empty() { Ok(T::default()) } else { body(request) }
 }
 
 /// The session token that a request shows, if it shows one.
@@ -180,39 +200,48 @@ pub fn route_key(request: &Request) -> String {
 mod tests {
     use super::*;
     use app::ports::PortError;
+    use lambda_http::Body;
 
-    fn answer(error: Error) -> (&'static str, Response<Body>, String) {
+    fn answer(error: Error) -> (&'static str, Value) {
         let (outcome, reply) = refusal("id", error);
-        let response = respond(reply).unwrap();
-        let body = String::from_utf8(response.body().to_vec()).unwrap();
-        (outcome, response, body)
+        (outcome, respond(reply))
     }
 
     #[test]
     fn a_fault_outside_is_unavailable_and_what_it_said_stays_in_the_log() {
-        let (outcome, response, body) = answer(PortError::new("dynamodb", "s3cret").into());
-        assert_eq!((outcome, response.status().as_u16()), ("unavailable", 503));
-        assert_eq!(response.headers()[RETRY_AFTER_HEADER], RETRY_AFTER.to_string());
-        assert!(!body.contains("s3cret") && !body.contains("dynamodb"), "{body}");
+        let (outcome, response) = answer(PortError::new("dynamodb", "s3cret").into());
+        assert_eq!((outcome, &response["statusCode"]), ("unavailable", &json!(503)));
+        assert_eq!(response["headers"]["retry-after"], RETRY_AFTER.to_string());
+        let text = response.to_string();
+        assert!(!text.contains("s3cret") && !text.contains("dynamodb"), "{text}");
     }
 
     #[test]
     fn a_problem_is_a_document_that_nobody_keeps() {
-        let (outcome, response, body) = answer(Problem::NotACreator.into());
-        assert_eq!((outcome, response.status().as_u16()), ("not-a-creator", 403));
-        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
-        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
-        assert!(!response.headers().contains_key(RETRY_AFTER_HEADER));
-        let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let (outcome, response) = answer(Problem::NotACreator.into());
+        assert_eq!((outcome, &response["statusCode"]), ("not-a-creator", &json!(403)));
+        let headers = json!({
+            "content-type": "application/problem+json",
+            "cache-control": "no-store",
+        });
+        assert_eq!(response["headers"], headers);
+        let document: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
         assert_eq!(document["type"], "https://streamgate.dev/problems/not-a-creator");
         assert_eq!(document["status"], 403);
     }
 
     #[test]
+    fn who_must_sign_in_is_told_how() {
+        let (_, response) = answer(Problem::SessionRequired.into());
+        assert_eq!(response["statusCode"], 401);
+        assert_eq!(response["headers"]["www-authenticate"], "Bearer");
+    }
+
+    #[test]
     fn nothing_to_say_has_no_media_type() {
-        let response = respond(Reply::empty()).unwrap();
-        assert_eq!(response.status().as_u16(), 204);
-        assert!(!response.headers().contains_key(CONTENT_TYPE));
+        let response = respond(Reply::empty());
+        assert_eq!((&response["statusCode"], &response["body"]), (&json!(204), &json!("")));
+        assert_eq!(response["headers"], json!({"cache-control": "no-store"}));
     }
 
     #[test]
@@ -231,6 +260,18 @@ mod tests {
             };
             assert_eq!(named, field, "{text}");
         }
+    }
+
+    #[test]
+    fn a_body_may_be_left_out_where_that_is_said() {
+        let request = |text: &str| Request::new(Body::Text(text.into()));
+        assert!(body_if_any::<Vec<u8>>(&Request::new(Body::Empty)).unwrap().is_empty());
+        assert!(body_if_any::<Vec<u8>>(&request("")).unwrap().is_empty());
+        assert_eq!(body_if_any::<Vec<u8>>(&request("[1]")).unwrap(), [1]);
+        for bad in ["null", "{", " "] {
+            assert!(body_if_any::<Vec<u8>>(&request(bad)).is_err(), "{bad}");
+        }
+        assert!(body::<Vec<u8>>(&request("")).is_err());
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub mod aws;
 pub mod config;
 pub mod custom_resource;
+pub mod health;
 pub mod http;
+pub mod plugin;
 pub mod queue;
 pub mod settings;
 pub mod telemetry;

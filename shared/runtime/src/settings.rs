@@ -2,13 +2,14 @@
 
 use crate::config::{ConfigError, Environment};
 use crate::http;
-use adapter_secrets::{ChainSettings, Edge, Secrets};
+use adapter_secrets::{Edge, Secrets};
 use app::SessionKey;
-use app::ports::PortError;
+use app::ports::{ChainSettings, PortError};
 use app::problem::{Error, Problem};
-use domain::account::Account;
-use domain::session;
+use domain::account::ChainId;
+use domain::session::{self, Session};
 use lambda_http::Request;
+use std::collections::BTreeMap;
 use tokio::sync::OnceCell;
 
 /// Sessions, for functions that only callers with one may use.
@@ -40,19 +41,19 @@ impl Sessions {
         self.key.get_or_try_init(|| self.secrets.session_key(&self.id)).await.copied()
     }
 
-    /// Whose session a request shows.
+    /// The session that a request shows.
     ///
     /// # Errors
     /// 401 without a valid session.
-    pub async fn caller(&self, request: &Request) -> Result<Account, Error> {
+    pub async fn caller(&self, request: &Request) -> Result<Session, Error> {
         self.caller_if_any(request).await?.ok_or_else(|| Problem::SessionRequired.into())
     }
 
-    /// Whose session a request shows, if it shows one.
+    /// The session that a request shows, if it shows one.
     ///
     /// # Errors
     /// 401 when it shows one that is not valid.
-    pub async fn caller_if_any(&self, request: &Request) -> Result<Option<Account>, Error> {
+    pub async fn caller_if_any(&self, request: &Request) -> Result<Option<Session>, Error> {
         let Some(token) = http::bearer(request)? else { return Ok(None) };
         let now = app::ports::Clock::now(&app::ports::System);
         Ok(Some(session::verify(&self.key().await?.0, token, now)?))
@@ -123,7 +124,15 @@ impl Chains {
     ///
     /// # Errors
     /// When they can't be read.
-    pub async fn names(&self) -> Result<Vec<domain::account::ChainId>, PortError> {
+    pub async fn names(&self) -> Result<Vec<ChainId>, PortError> {
         Ok(self.get().await?.iter().map(|settings| settings.chain).collect())
     }
+}
+
+/// The plug-ins that policies may name: a function's name by the plug-in's, from `PLUGINS`.
+///
+/// # Errors
+/// Names the variable and the entry that can't be read.
+pub fn plugins(environment: &Environment) -> Result<BTreeMap<String, String>, ConfigError> {
+    environment.pairs("PLUGINS")
 }

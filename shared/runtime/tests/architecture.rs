@@ -25,8 +25,8 @@ const IMPURE: [&str; 11] = [
     "axum",
     "mio",
 ];
-/// The one adapter that others may name.
-const SHARED_BY_ADAPTERS: &str = "adapter-aws";
+/// What adapters may name of each other: what those of one vendor, or of any chain, share.
+const SHARED_BY_ADAPTERS: [&str; 2] = ["adapter-aws", "adapter-provider"];
 /// Where functions run; what other systems would link is not looked at.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// A function's main is wiring.
@@ -75,8 +75,10 @@ impl Workspace {
         match folder {
             "shared/domain" => "domain",
             "shared/app" => "app",
-            "shared/runtime" => "runtime",
+            // The gate's part stands apart, for who does not decide should not link it.
+            "shared/runtime" | "shared/runtime/gate" => "runtime",
             "localstack/edge" => "edge",
+            _ if folder.starts_with("tests/load/") => "load",
             _ if folder.starts_with("shared/adapters/") => "adapter",
             _ if folder.starts_with("functions/") => "function",
             _ => "nowhere",
@@ -149,7 +151,7 @@ fn every_package_stands_in_a_room() {
         assert_ne!(workspace.room(name), "nowhere", "{name}");
     }
     for (room, least) in
-        [("domain", 1), ("app", 1), ("runtime", 1), ("adapter", 8), ("function", 16)]
+        [("domain", 1), ("app", 1), ("runtime", 2), ("adapter", 12), ("function", 17)]
     {
         assert!(workspace.all(room).len() >= least, "{room}");
     }
@@ -163,8 +165,8 @@ fn dependencies_point_one_way() {
         match room {
             "app" => &["domain"],
             "adapter" => &["domain", "app"],
-            "runtime" => &["domain", "app", "adapter"],
-            "function" => &["domain", "app", "adapter", "runtime"],
+            "runtime" => &["domain", "app", "adapter", "runtime"],
+            "function" | "load" => &["domain", "app", "adapter", "runtime"],
             // The domain knows nobody, and the edge stands outside: it knows what CloudFront says.
             _ => &[],
         }
@@ -176,9 +178,9 @@ fn dependencies_point_one_way() {
                 if !workspace.folders.contains_key(&other) {
                     continue;
                 }
-                // Tests may use the fakes, and adapters of one vendor share what that needs.
+                // Tests may use the fakes, and adapters of one kind share what that needs.
                 let fake = dev && other == "adapter-memory";
-                let shared = room == "adapter" && other == SHARED_BY_ADAPTERS;
+                let shared = room == "adapter" && SHARED_BY_ADAPTERS.contains(&other.as_str());
                 let fine = fake || shared || allowed(room).contains(&workspace.room(&other));
                 assert!(fine, "{name} ({room}) may not depend on {other}");
             }
@@ -213,26 +215,40 @@ fn domain_and_app_are_pure() {
     }
 }
 
-/// The fakes ship in nothing, and a function links no adapter that it does not name (beside those
-/// of the runtime, which all of them need).
+/// The fakes ship in nothing, and a function links no adapter that neither it names nor a part of
+/// the runtime that it names.
 #[test]
 fn a_function_links_only_the_adapters_that_it_uses() {
     let workspace = &*WORKSPACE;
-    let mut shared = workspace.named("runtime", false);
-    shared.push(SHARED_BY_ADAPTERS.to_owned());
     for name in workspace.all("function") {
         let named = workspace.named(name, false);
         assert!(named.iter().any(|other| other == "runtime"), "{name}");
+        let parts = named.iter().filter(|other| {
+            workspace.folders.contains_key(*other) && workspace.room(other) == "runtime"
+        });
+        let mut used: Vec<_> = parts.flat_map(|part| workspace.named(part, false)).collect();
+        used.extend(SHARED_BY_ADAPTERS.map(str::to_owned));
+        used.extend(named.iter().cloned());
         for other in workspace.linked(name) {
             assert_ne!(other, "adapter-memory", "{name}");
             let adapter =
                 workspace.folders.contains_key(&other) && workspace.room(&other) == "adapter";
-            assert!(
-                !adapter || named.contains(&other) || shared.contains(&other),
-                "{name} links {other}"
-            );
+            assert!(!adapter || used.contains(&other), "{name} links {other}");
         }
     }
+}
+
+/// What can be asked is heavy: it is for those that decide, or say how the chains are.
+#[test]
+fn only_what_decides_links_the_gate() {
+    let workspace = &*WORKSPACE;
+    let names = |adapter: &str| -> Vec<&str> {
+        let links = |name: &&str| workspace.linked(name).contains(adapter);
+        workspace.all("function").into_iter().filter(links).collect()
+    };
+    assert_eq!(names("runtime-gate"), ["chain-verify", "playback-grant"]);
+    assert_eq!(names("adapter-lambda"), ["chain-verify", "playback-grant"]);
+    assert_eq!(names("adapter-solana"), ["chain-verify", "health", "playback-grant"]);
 }
 
 #[test]

@@ -11,15 +11,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CHAIN, LIMITS, NOW, VIDEO, at_once};
+use adapter_memory::arrange::{CHAIN, CONTRACT, FRESHNESS, KNOWN, LIMITS, NOW, VIDEO, at_once};
 use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
-use app::grant_playback::{Gate, grant_playback};
+use app::grant_playback::{Terms, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{PublishMessage, TaskMessage, plan_transcode};
 use app::plan_upload::plan_upload;
+use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
 use app::publish_video::publish_video;
 use app::read_video::{list_videos, read_video};
@@ -30,12 +31,15 @@ use app::sign_playlist::{Signer, Wanted, sign_playlist};
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
+use domain::decision::Verdict;
+use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{self, Grant};
-use domain::session;
+use domain::session::{self, Holder, Session};
 use domain::video::{Stage, video_of_source};
 use lambda_http::Request;
 use runtime::custom_resource;
-use runtime::{http, queue};
+use runtime::{http, plugin, queue};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -90,14 +94,33 @@ fn wallet() -> Account {
     "eip155:1:0x58DA990A8F4A3a6ca7cb6315d68a140105917352".parse().unwrap()
 }
 
-fn caller(request: &Request) -> Result<Account, Error> {
+fn caller(request: &Request) -> Result<Session, Error> {
     let token = http::bearer(request)?.ok_or(Problem::SessionRequired)?;
     Ok(session::verify(&KEY, token, NOW)?)
 }
 
+/// The contract wallet of the samples, and the signature that it takes.
+struct ContractWallet;
+
+impl EvmChains for ContractWallet {
+    async fn read(&self, _: u64, _: Option<&Block>, _: &[EvmRead]) -> Vec<Fact> {
+        panic!("nobody who signs in reads facts")
+    }
+
+    async fn signed(
+        &self,
+        chain: u64,
+        wallet: Address,
+        _digest: [u8; 32],
+        signature: &[u8],
+    ) -> Option<bool> {
+        Some(chain == 1 && wallet == Address([0xcc; 20]) && signature == [0x12, 0x34])
+    }
+}
+
 fn scene(stage: Stage) -> Memory {
     let memory = Memory::with_video(stage);
-    memory.change(|video| video.owner = wallet().address);
+    memory.change(|video| video.owner = wallet().wallet);
     memory
 }
 
@@ -115,9 +138,11 @@ async fn published() -> Memory {
         grant: key.clone(),
         video: VIDEO.into(),
         account: wallet(),
+        wallets: vec![Holder::with_key(wallet())],
         policy_revision: 1,
         created_at: NOW,
         expires_at: NOW + 60,
+        grace: false,
     };
     memory.grants.lock().unwrap().insert(key, grant);
     memory
@@ -139,56 +164,59 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             request_nonce(m, &site, &account);
         }
         "auth-session" => {
-            let SignedMessage { message, signature } = http::body(request)?;
-            let session = open_session(m, m, &site, 60, &message, &signature).await?;
-            assert_eq!(session.account, wallet());
+            let signed: SignedMessage = http::body(request)?;
+            let shown = if signed.link { Some(caller(request)?) } else { None };
+            let shown = shown.as_ref();
+            let chains = [ChainSettings { chain: CHAIN, rpc: vec![], quorum: 1, confirmations: 0 }];
+            let contracts = async || Ok::<_, PortError>((chains.as_slice(), &ContractWallet));
+            let session = open_session(m, m, contracts, &site, 60, shown, &signed).await?;
+            assert_eq!(session.accounts.len(), if signed.link { 2 } else { 1 });
         }
         "video-create" => {
-            let owner = caller(request)?.address;
-            let creators = vec![wallet().address];
-            let rules = Rules { creators, max_bytes: 1 << 40, chains: vec![CHAIN] };
-            create_video(m, m, m, &rules, owner, http::body(request)?).await?;
+            let rules = Rules { creators: vec![wallet().wallet], max_bytes: 1 << 40 };
+            let caller = caller(request)?;
+            create_video(m, m, m, &rules, &KNOWN, &caller, http::body(request)?).await?;
         }
         "video-upload" => {
             let uploading = scene(Stage::Uploading);
             let m = &uploading;
-            let owner = caller(request)?.address;
+            let owner = caller(request)?;
             let id = http::video_id(request)?;
             if http::route_key(request).starts_with("POST") {
                 m.receive_all();
-                complete_upload(m, m, m, owner, &id).await?;
+                complete_upload(m, m, m, &owner, &id).await?;
             } else {
-                plan_upload(m, m, m, owner, &id).await?;
+                plan_upload(m, m, m, &owner, &id).await?;
             }
         }
         "video-read" if http::path(request, "id").is_err() => {
-            assert_eq!(list_videos(m, caller(request)?.address).await?.len(), 1);
+            assert_eq!(list_videos(m, &caller(request)?).await?.len(), 1);
         }
         "video-read" => {
-            let caller = caller(request)?.address;
-            read_video(m, Some(caller), &http::video_id(request)?).await?;
+            let caller = caller(request)?;
+            read_video(m, Some(&caller), &http::video_id(request)?).await?;
         }
         "video-policy" => {
-            let owner = caller(request)?.address;
+            let owner = caller(request)?;
             let id = http::video_id(request)?;
-            set_policy(m, m, &[CHAIN], owner, &id, http::body(request)?).await?;
+            set_policy(m, m, &KNOWN, &owner, &id, http::body(request)?).await?;
         }
         "video-delete" => {
-            let owner = caller(request)?.address;
-            delete_video(m, m, m, m, m, owner, &http::video_id(request)?).await?;
+            let owner = caller(request)?;
+            delete_video(m, m, m, m, m, &owner, &http::video_id(request)?).await?;
         }
         "chain-verify" => {
             caller(request)?;
-            verify_policy(m, &[CHAIN], &http::body(request)?).await?;
+            verify_policy(m, &m.gate(FRESHNESS), &KNOWN, &http::body(request)?).await?;
         }
         "playback-grant" => {
             let viewer = caller(request)?;
             let id = http::video_id(request)?;
+            let wish: Wish = http::body_if_any(request)?;
             let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
-            let contract = adapter_memory::arrange::CONTRACT;
-            m.holds(contract, stranger, domain::decision::Verdict::No);
-            let gate = Gate { origin: ORIGIN, lifetime: 60 };
-            grant_playback(m, m, m, m, &gate, viewer, &id).await?;
+            m.holds(CONTRACT, stranger, Verdict::No);
+            let terms = Terms { origin: ORIGIN, lifetime: 60 };
+            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms, &viewer, &id, &wish).await?;
         }
         "playlist-sign" => {
             let id = http::video_id(request)?;
@@ -240,6 +268,12 @@ fn judge(function: &str, text: &str) -> Result<(), Refusal> {
         let request: custom_resource::Request =
             serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert!(request.resource_properties.is_object());
+        return Ok(());
+    }
+    if function.starts_with("plugin-") {
+        let event: Value = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
+        let question = plugin::read::<Value>(&event).map_err(|_| UNREADABLE)?;
+        assert!(question.parameters.is_object());
         return Ok(());
     }
     let request = lambda_http::request::from_str(text).map_err(|_| UNREADABLE)?;

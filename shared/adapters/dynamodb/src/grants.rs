@@ -1,11 +1,9 @@
-use crate::{failed, from_item, number, string, to_item};
-use app::ports::{GrantStore, PortError, Random, System};
+use crate::{failed, from_item, number, string, to_item, transact};
+use app::ports::{GrantStore, PortError};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
 use domain::grant::Grant;
 use domain::video::Stage;
-use std::time::Duration;
 
 /// The grants, beside the videos whose policies they were decided on.
 #[derive(Debug, Clone)]
@@ -28,40 +26,6 @@ impl Grants {
     /// For reading grants only.
     pub fn reader(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
         Self { client: Client::new(config), table: table.into(), videos: None }
-    }
-}
-
-/// How often a transaction is tried that meets another on the same item. The SDK does not: many
-/// viewers of one video, or two tasks that end together, are no reason to fail.
-const TRIES: u32 = 8;
-
-/// Writes all of it, or nothing if a condition does not hold.
-pub(crate) async fn transact(
-    client: &Client,
-    items: Vec<TransactWriteItem>,
-) -> Result<bool, PortError> {
-    let mut tries = 1;
-    loop {
-        let answer =
-            client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
-        let Err(error) = answer else { return Ok(true) };
-        let reasons: Vec<_> = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
-                .cancellation_reasons()
-                .iter()
-                .filter_map(CancellationReason::code)
-                .collect(),
-            _ => Vec::new(),
-        };
-        if reasons.contains(&"ConditionalCheckFailed") {
-            return Ok(false);
-        }
-        if !reasons.contains(&"TransactionConflict") || tries == TRIES {
-            return Err(failed(error));
-        }
-        tries += 1;
-        let jitter = u64::from(Random::bytes::<1>(&System)[0]);
-        tokio::time::sleep(Duration::from_millis(jitter * u64::from(tries) / 4)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::{failed, from_item, held, number, seconds, string, to_item};
+use crate::{failed, from_item, held, number, seconds, string, to_item, transact};
 use app::ports::{PortError, TaskStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -110,7 +110,7 @@ impl TaskStore for Tasks {
             TransactWriteItem::builder().update(record).build(),
             TransactWriteItem::builder().update(count).build(),
         ];
-        crate::grants::transact(&self.client, items).await
+        transact(&self.client, items).await
     }
 
     async fn remove(&self, video: &str) -> Result<(), PortError> {

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Seconds;
-use domain::account::Address;
+use domain::account::Wallet;
 use domain::policy::Policy;
 use domain::video::{Stage, Video};
 
@@ -68,7 +68,7 @@ impl VideoStore for Videos {
         answer.item.map(from_item).transpose()
     }
 
-    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError> {
+    async fn list(&self, owner: Wallet) -> Result<Vec<Video>, PortError> {
         let answer = self
             .client
             .query()

@@ -1,13 +1,21 @@
 //! Scenes that many tests begin with.
 
 use crate::{Memory, lock};
+use app::gate::Gate;
+use app::grant_playback::{Playback, Terms, Wish, grant_playback};
 use app::plan_transcode::{PublishMessage, TaskMessage};
 use app::ports::{Event, ReceivedPart};
+use app::problem::Error;
 use domain::Seconds;
-use domain::account::{Account, Address, ChainId};
-use domain::decision::Verdict;
+use domain::abi;
+use domain::account::{Account, Address, ChainId, Wallet};
+use domain::condition::{Bounds, Condition, Erc721};
+use domain::decision::{Freshness, Verdict};
+use domain::fact::{Answer, EvmRead};
 use domain::ladder::{AudioStream, Limits, Probe, Ratio, VideoStream};
-use domain::policy::{Condition, Holding, Policy, Rule, U256};
+use domain::number::U256;
+use domain::policy::{Known, Policy, Rule};
+use domain::session::{Holder, Session};
 use domain::upload::{Part, parts};
 use domain::video::{Stage, Task, Video, source_key};
 use std::pin::pin;
@@ -19,7 +27,9 @@ pub const NOW: Seconds = 1_800_000_000;
 /// The video of most scenes.
 pub const VIDEO: &str = "00112233445566778899aabbccddeeff";
 /// The chain that is configured.
-pub const CHAIN: ChainId = ChainId(1);
+pub const CHAIN: ChainId = ChainId::Eip155(1);
+/// What policies may name.
+pub const KNOWN: Known<'static> = Known { chains: &[CHAIN], plugins: &[] };
 /// Who made the video.
 pub const CREATOR: Address = Address([0xc1; 20]);
 /// Who wants to watch it.
@@ -33,15 +43,26 @@ pub const SIZE: u64 = 20 * 1024 * 1024;
 /// What the stack accepts.
 pub const LIMITS: Limits = Limits { max_duration_seconds: 60, max_pixels: 8192 * 4320 };
 
-/// That wallet, signed in on the configured chain.
+/// That wallet on the configured chain.
 pub fn account(address: Address) -> Account {
-    Account { chain: CHAIN, address }
+    Account { chain: CHAIN, wallet: Wallet::Evm(address) }
+}
+
+/// That wallet, signed in with its own key.
+pub fn session(address: Address) -> Session {
+    Session::new(Holder::with_key(account(address)), NOW + 3600)
 }
 
 /// A condition that asks for one token of a collection.
 pub fn holds_one(contract: Address) -> Rule {
-    let holding = Holding::Balance(U256::ONE);
-    Rule::Condition(Condition::Erc721 { chain: CHAIN, contract, holding })
+    Rule::Condition(Condition::Erc721(Erc721 {
+        chain: 1,
+        contract,
+        count: Bounds { min: U256::ONE, max: None },
+        ids: Vec::new(),
+        traits: Vec::new(),
+        delegated: false,
+    }))
 }
 
 /// The policy of one such condition.
@@ -54,7 +75,7 @@ pub fn video(stage: Stage) -> Video {
     Video {
         id: VIDEO.into(),
         title: "A film".into(),
-        owner: CREATOR,
+        owner: Wallet::Evm(CREATOR),
         stage,
         reason: None,
         redrivable: false,
@@ -83,6 +104,16 @@ pub fn film() -> Probe {
         }),
         audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
     }
+}
+
+/// What a gate of most scenes goes by.
+pub const FRESHNESS: Freshness =
+    Freshness { event: 60, timer: 60, negative: 5, steady: 3600, grace: 0, recheck: 600 };
+
+/// How a collection is asked for a wallet's tokens.
+pub fn balance_of(contract: Address, holder: Address) -> EvmRead {
+    let data = abi::call("balanceOf(address)", &[abi::address(holder)]);
+    EvmRead::Call { to: contract, data }
 }
 
 impl Memory {
@@ -158,9 +189,26 @@ impl Memory {
         self.receive(&sizes);
     }
 
-    /// What the chain says of a holder.
+    /// What the chain says of a holder from now on: one token, none, or nothing at all. It is a
+    /// new block, and whoever watches the chain forgets what was known of the two.
     pub fn holds(&self, contract: Address, holder: Address, verdict: Verdict) {
-        lock(&self.holdings).insert((contract, holder), verdict);
+        let read = balance_of(contract, holder);
+        let answer = match verdict {
+            Verdict::Yes => Answer::Bytes(abi::uint(U256::ONE).to_vec()),
+            Verdict::No => Answer::Bytes(abi::uint(U256::ZERO).to_vec()),
+            Verdict::Unknown => Answer::Unknown("no provider answers".into()),
+        };
+        lock(&self.evm).insert(read.clone(), answer);
+        self.height.fetch_add(1, Ordering::SeqCst);
+        let question = domain::fact::Question::Evm(1, read);
+        self.fact_memory.evict(&question);
+        lock(&self.facts).remove(&question.key());
+    }
+
+    /// A gate that takes all it needs from here.
+    pub fn gate(&self, freshness: Freshness) -> Gate<'_, Self, Self, Self, Self> {
+        let memory = &self.fact_memory;
+        Gate { evm: self, solana: self, plugins: self, store: self, memory, freshness }
     }
 
     /// How many grants there are.
@@ -201,6 +249,28 @@ impl Memory {
             && lock(&self.files).is_empty()
             && lock(&self.objects).is_empty()
     }
+}
+
+/// Asks for a grant of ten minutes for [`VIDEO`], as the function does.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn watch(memory: &Memory, who: Address) -> Result<Playback, Error> {
+    watch_as(memory, &session(who), FRESHNESS).await
+}
+
+/// As [`watch`], for whoever is signed in with whatever wallets.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn watch_as(
+    memory: &Memory,
+    caller: &Session,
+    freshness: Freshness,
+) -> Result<Playback, Error> {
+    let gate = memory.gate(freshness);
+    let terms = Terms { origin: "https://film.example", lifetime: 600 };
+    grant_playback(memory, memory, memory, &gate, &terms, caller, VIDEO, &Wish::default()).await
 }
 
 /// Runs a rival's whole step at once, in the middle of another's. Memory waits for nothing.

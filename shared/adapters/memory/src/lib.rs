@@ -6,17 +6,18 @@
 pub mod arrange;
 
 use app::plan_transcode::{PublishMessage, TaskMessage};
+use app::gate::FactMemory;
 use app::ports::{
-    Chains, Change, Clock, Encoded, Event, Events, Folder, GrantStore, MediaError, MediaStore,
-    NonceStore, PortError, Queue, Random, ReceivedPart, TaskStore, Transcoder, UploadStore,
-    VideoStore,
+    Change, Clock, Encoded, Event, Events, EvmChains, FactStore, Folder, GrantStore, MediaError,
+    MediaStore, NonceStore, Plugins, PortError, Queue, Random, ReceivedPart, SolanaChains,
+    TaskStore, Transcoder, UploadStore, VideoStore,
 };
 use domain::Seconds;
-use domain::account::Address;
-use domain::decision::{Fact, Verdict};
+use domain::account::{Address, Genesis, Wallet};
+use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::Grant;
 use domain::ladder::{Probe, Work};
-use domain::policy::{Condition, Policy};
+use domain::policy::Policy;
 use domain::presentation::{EncodedSegment, EncodedTrack, Track, TrackKind, segment_file};
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
@@ -55,8 +56,23 @@ pub struct Memory {
     pub publish_messages: Mutex<VecDeque<PublishMessage>>,
     /// Events told.
     pub events: Mutex<Vec<Event>>,
-    /// What wallets hold: (contract, holder) to verdict; what is not here is unknown.
-    pub holdings: Mutex<HashMap<(Address, Address), Verdict>>,
+    /// What EVM chains answer, all of them alike; what is not here is unknown, but for a question
+    /// that no contract knows, which is refused as real ones do.
+    pub evm: Mutex<HashMap<EvmRead, Answer>>,
+    /// The height of EVM chains.
+    pub height: AtomicU64,
+    /// Every read of EVM chains, in order.
+    pub evm_reads: Mutex<Vec<EvmRead>>,
+    /// Contract wallets' signatures that are good: (chain, wallet, digest, signature).
+    pub signed: Mutex<BTreeSet<(u64, Address, [u8; 32], Vec<u8>)>>,
+    /// What Solana answers; else accounts are absent, and nothing is found.
+    pub solana: Mutex<HashMap<SolanaRead, Answer>>,
+    /// What plug-ins answer, by name; else they are unknown.
+    pub plugins: Mutex<HashMap<String, Answer>>,
+    /// The facts that all functions remember, and until when.
+    pub facts: Mutex<BTreeMap<String, (Fact, Seconds)>>,
+    /// What this function remembers.
+    pub fact_memory: FactMemory,
     /// What a probe answers.
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
@@ -153,7 +169,7 @@ impl VideoStore for Memory {
         Ok(lock(&self.videos).get(id).cloned())
     }
 
-    async fn list(&self, owner: Address) -> Result<Vec<Video>, PortError> {
+    async fn list(&self, owner: Wallet) -> Result<Vec<Video>, PortError> {
         self.step("video.list").await?;
         let videos = lock(&self.videos);
         let mut own: Vec<_> = videos.values().filter(|video| video.owner == owner).collect();
@@ -384,22 +400,98 @@ impl Events for Memory {
     }
 }
 
-impl Chains for Memory {
-    async fn facts(&self, holder: Address, conditions: &[&Condition]) -> Vec<Fact> {
-        if self.step("chains.facts").await.is_err() {
-            return conditions.iter().map(|_| Fact::unknown("the provider is down")).collect();
+impl Memory {
+    fn fact(&self, answer: Answer, place: Place) -> Fact {
+        let place = (!matches!(answer, Answer::Unknown(_))).then_some(place);
+        Fact { answer, place, read_at: self.now() }
+    }
+}
+
+/// A contract of this adapter knows what was arranged, and refuses what no contract knows.
+fn unarranged(read: &EvmRead) -> Answer {
+    let nonsense = domain::abi::call("streamgateIsNoFunctionOfYours()", &[]);
+    match read {
+        EvmRead::Call { data, .. } if *data == nonsense => Answer::Refused("reverted".into()),
+        _ => Answer::Unknown("no provider answers".into()),
+    }
+}
+
+impl EvmChains for Memory {
+    async fn read(&self, _: u64, at: Option<&Block>, reads: &[EvmRead]) -> Vec<Fact> {
+        if self.step("evm.read").await.is_err() {
+            return vec![Fact::unknown("no provider answers", self.now()); reads.len()];
         }
-        let holdings = lock(&self.holdings);
-        conditions
+        lock(&self.evm_reads).extend_from_slice(reads);
+        let height = self.height.load(Ordering::SeqCst);
+        let head = Block { number: height, hash: format!("0x{height:064x}") };
+        let place = Place::Block(at.cloned().unwrap_or(head));
+        let arranged = lock(&self.evm);
+        reads
             .iter()
-            .map(|condition| {
-                let Condition::Erc721 { contract, .. } = condition;
-                match holdings.get(&(*contract, holder)) {
-                    Some(verdict) => Fact { verdict: *verdict, ..Fact::unknown("arranged") },
-                    None => Fact::unknown("the provider is down"),
-                }
-            })
+            .map(|read| arranged.get(read).cloned().unwrap_or_else(|| unarranged(read)))
+            .map(|answer| self.fact(answer, place.clone()))
             .collect()
+    }
+
+    async fn signed(
+        &self,
+        chain: u64,
+        wallet: Address,
+        digest: [u8; 32],
+        signature: &[u8],
+    ) -> Option<bool> {
+        self.step("evm.signed").await.ok()?;
+        Some(lock(&self.signed).contains(&(chain, wallet, digest, signature.to_vec())))
+    }
+}
+
+impl SolanaChains for Memory {
+    async fn read(&self, _: Genesis, at: Option<u64>, reads: &[SolanaRead]) -> Vec<Fact> {
+        if self.step("solana.read").await.is_err() {
+            return vec![Fact::unknown("no provider answers", self.now()); reads.len()];
+        }
+        let slot = at.unwrap_or_default().max(self.height.load(Ordering::SeqCst));
+        let arranged = lock(&self.solana);
+        reads
+            .iter()
+            .map(|read| match (arranged.get(read), read) {
+                (Some(answer), _) => answer.clone(),
+                (None, SolanaRead::Account(_)) => Answer::Absent,
+                (None, SolanaRead::Find(_)) => Answer::Keys(Vec::new()),
+            })
+            .map(|answer| self.fact(answer, Place::Slot(slot)))
+            .collect()
+    }
+}
+
+impl Plugins for Memory {
+    async fn ask(&self, question: &PluginRead) -> Fact {
+        let down = self.step("plugin.ask").await.is_err();
+        let answer = lock(&self.plugins).get(&question.function).filter(|_| !down).cloned();
+        let answer = answer.unwrap_or_else(|| Answer::Unknown("the plug-in does not answer".into()));
+        Fact { answer, place: None, read_at: self.now() }
+    }
+}
+
+impl FactStore for Memory {
+    async fn get(&self, keys: &[String]) -> Result<Vec<Option<Fact>>, PortError> {
+        self.step("facts.get").await?;
+        let facts = lock(&self.facts);
+        Ok(keys.iter().map(|key| facts.get(key).map(|(fact, _)| fact.clone())).collect())
+    }
+
+    async fn put(&self, facts: &[(String, Fact)], until: Seconds) -> Result<(), PortError> {
+        self.step("facts.put").await?;
+        let news = facts.iter().map(|(key, fact)| (key.clone(), (fact.clone(), until)));
+        lock(&self.facts).extend(news);
+        Ok(())
+    }
+
+    async fn evict(&self, keys: &[String]) -> Result<(), PortError> {
+        self.step("facts.evict").await?;
+        let mut facts = lock(&self.facts);
+        keys.iter().for_each(|key| drop(facts.remove(key)));
+        Ok(())
     }
 }
 
