@@ -1,7 +1,7 @@
 //! `POST /v1/videos/{id}/playback`
 
 use adapter_dynamodb::{Grants, Videos};
-use app::grant_playback::{Terms, Wish, grant_playback};
+use app::grant_playback::{Terms, Viewing, grant_playback};
 use app::ports::System;
 use runtime::http::{self, Reply};
 use runtime::settings::{EdgeSettings, Sessions};
@@ -19,12 +19,12 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, &table);
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
-            let id = &http::video_id(&request)?;
-            let wish: Wish = http::body_if_any(&request)?;
+            let video = &http::video_id(&request)?;
+            let wish = &http::body_if_any(&request)?;
             let gate = &gatehouse.gate().await?;
             let terms = &Terms { origin: &edge.get().await?.origin, lifetime };
-            let playback =
-                grant_playback(&System, videos, grants, gate, terms, caller, id, &wish).await?;
+            let viewing = &Viewing { caller, video, wish };
+            let playback = grant_playback(&System, videos, grants, gate, terms, viewing).await?;
             Reply::json(200, &playback)
         })
         .await

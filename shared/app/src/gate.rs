@@ -359,4 +359,3 @@ fn evm_reads(questions: &[Question]) -> Vec<EvmRead> {
         })
         .collect()
 }
-

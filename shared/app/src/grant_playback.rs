@@ -26,6 +26,17 @@ pub struct Wish {
     pub assets: Vec<Asset>,
 }
 
+/// Who wants to watch what.
+#[derive(Debug, Clone, Copy)]
+pub struct Viewing<'a> {
+    /// Who.
+    pub caller: &'a Session,
+    /// The video's id.
+    pub video: &'a str,
+    /// What else they say.
+    pub wish: &'a Wish,
+}
+
 /// The stack's settings for grants.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms<'a> {
@@ -62,7 +73,7 @@ pub struct GrantView {
     pub grace: bool,
 }
 
-/// Decides by the stored policy, and by nothing else, whether `caller` may watch.
+/// Decides by the stored policy, and by nothing else, whether the caller may watch.
 ///
 /// # Errors
 /// Not found for a video that is not ready (its owner learns the stage); the policy's refusal with
@@ -73,10 +84,9 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
     grants: &impl GrantStore,
     gate: &Gate<'_, E, S, P, F>,
     terms: &Terms<'_>,
-    caller: &Session,
-    id: &str,
-    wish: &Wish,
+    viewing: &Viewing<'_>,
 ) -> Result<Playback, Error> {
+    let Viewing { caller, video: id, wish } = *viewing;
     check_assets(&wish.assets)?;
     for _ in 0..ATTEMPTS {
         let video = match videos.get(id).await? {
@@ -127,7 +137,12 @@ async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     wish: &Wish,
 ) -> Result<Decision, Error> {
     if caller.owns(video.owner) {
-        return Ok(Decision { verdict: Verdict::Yes, conditions: Vec::new(), until: None, grace: false });
+        return Ok(Decision {
+            verdict: Verdict::Yes,
+            conditions: Vec::new(),
+            until: None,
+            grace: false,
+        });
     }
     let Some(policy) = &video.policy else {
         return Err(Problem::PolicyRefused(Vec::new()).into());
@@ -147,7 +162,8 @@ async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
                     format!("{} ({}): {reason}", outcome.path, outcome.kind)
                 })
                 .collect();
-            Err(Problem::Unavailable(format!("could not be learned: {}", reasons.join("; "))).into())
+            Err(Problem::Unavailable(format!("could not be learned: {}", reasons.join("; ")))
+                .into())
         }
     }
 }

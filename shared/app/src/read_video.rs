@@ -77,7 +77,9 @@ pub async fn read_video(
     id: &str,
 ) -> Result<VideoView, Error> {
     match videos.get(id).await? {
-        Some(video) if caller.is_some_and(|caller| caller.owns(video.owner)) => Ok(VideoView::for_owner(&video)),
+        Some(video) if caller.is_some_and(|caller| caller.owns(video.owner)) => {
+            Ok(VideoView::for_owner(&video))
+        }
         Some(video) if video.stage == Stage::Ready => Ok(VideoView::for_viewer(&video)),
         _ => Err(Problem::NotFound.into()),
     }

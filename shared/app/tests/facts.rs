@@ -3,8 +3,8 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, FRESHNESS, NOW, OTHER_CONTRACT, VIEWER, balance_of, holds_one, policy, session, watch,
-    watch_as,
+    CONTRACT, FRESHNESS, NOW, OTHER_CONTRACT, VIEWER, balance_of, holds_one, policy, session,
+    watch, watch_as,
 };
 use app::gate::{Cost, FactMemory, Gate};
 use app::ports::FactStore;
@@ -147,8 +147,7 @@ async fn a_token_that_moves_between_linked_wallets_counts_once() {
     memory.holds(CONTRACT, alice, Yes);
     memory.holds(CONTRACT, bob, No);
     let of = |wallets: &[Address]| {
-        let holders: Vec<_> =
-            wallets.iter().flat_map(|wallet| session(*wallet).wallets).collect();
+        let holders: Vec<_> = wallets.iter().flat_map(|wallet| session(*wallet).wallets).collect();
         Session { wallets: holders, expires_at: NOW + 3600 }
     };
     watch_as(&memory, &of(&[alice]), FRESHNESS).await.unwrap();

@@ -233,7 +233,8 @@ async fn a_policy_of_the_request_grants_nothing() {
     memory.holds(OTHER_CONTRACT, VIEWER, Yes);
     let before = memory.video();
     let question = question(OTHER_CONTRACT);
-    let decision = verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
+    let decision =
+        verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
     assert_eq!(decision.verdict, Yes);
     assert_eq!((memory.grant_count(), memory.video()), (0, before));
     assert_eq!(problem(ask(&memory, VIEWER).await).slug(), "policy-refused");
@@ -243,10 +244,12 @@ async fn a_policy_of_the_request_grants_nothing() {
 async fn a_question_is_answered_also_with_not_known() {
     let memory = Memory::fresh();
     let question = question(CONTRACT);
-    let decision = verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
+    let decision =
+        verify_policy(&memory, &memory.gate(FRESHNESS), &KNOWN, &question).await.unwrap();
     assert_eq!(decision.verdict, Unknown);
     assert!(decision.conditions[0].reason.is_some());
-    let elsewhere = verify_policy(&memory, &memory.gate(FRESHNESS), &Known::default(), &question).await;
+    let elsewhere =
+        verify_policy(&memory, &memory.gate(FRESHNESS), &Known::default(), &question).await;
     let Err(Error::Problem(Problem::PolicyInvalid { path, .. })) = elsewhere else { panic!() };
     assert_eq!(path, "rule.chain");
 }

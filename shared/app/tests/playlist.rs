@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CONTRACT, CREATOR, LIMITS, NOW, VIDEO, VIEWER, session, video as film_video, watch};
+use adapter_memory::arrange::{
+    CONTRACT, CREATOR, LIMITS, NOW, VIDEO, VIEWER, session, video as film_video, watch,
+};
 use app::delete_video::delete_video;
 use app::plan_transcode::plan_transcode;
 use app::ports::VideoStore;

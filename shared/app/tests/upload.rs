@@ -70,7 +70,8 @@ async fn only_listed_creators_may_upload() {
     assert_eq!(problem(outcome), Problem::NotACreator);
     let nobody = Rules { creators: Vec::new(), ..rules() };
     let body = new("size", json!(1));
-    let outcome = create_video(&memory, &memory, &memory, &nobody, &KNOWN, &session(CREATOR), body).await;
+    let outcome =
+        create_video(&memory, &memory, &memory, &nobody, &KNOWN, &session(CREATOR), body).await;
     assert_eq!(problem(outcome), Problem::NotACreator);
     assert!(memory.is_empty());
 }

@@ -173,7 +173,11 @@ impl Type {
                 .filter(|value| value.bit_len() <= usize::from(bits))
                 .map(|value| value.to_string()),
             Self::Int(_) => as_number(bytes).map(|value| {
-                if value.bit(255) { format!("-{}", value.wrapping_neg()) } else { value.to_string() }
+                if value.bit(255) {
+                    format!("-{}", value.wrapping_neg())
+                } else {
+                    value.to_string()
+                }
             }),
             Self::FixedBytes(size) => {
                 let word = (bytes.len() == 32).then(|| word(bytes, 0)).flatten()?;
@@ -289,10 +293,24 @@ mod tests {
     #[test]
     fn signatures_that_can_not_be_are_none() {
         for text in [
-            "f(address)", "f()", "(uint256)(bool)", "f(uint)(bool)", "f(uint7)(bool)", "1f()(bool)",
-            "f(uint264)(bool)", "f(bytes33)(bool)", "f(bytes0)(bool)", "f(address[])(bool)",
-            "f(address,)(bool)", "f( address)(bool)", "f((uint256))(bool)", "f()(bool,bool)",
-            "f()()", "f()(bool) view", "f(uint08)(bool)", &format!("{}()(bool)", "f".repeat(200)),
+            "f(address)",
+            "f()",
+            "(uint256)(bool)",
+            "f(uint)(bool)",
+            "f(uint7)(bool)",
+            "1f()(bool)",
+            "f(uint264)(bool)",
+            "f(bytes33)(bool)",
+            "f(bytes0)(bool)",
+            "f(address[])(bool)",
+            "f(address,)(bool)",
+            "f( address)(bool)",
+            "f((uint256))(bool)",
+            "f()(bool,bool)",
+            "f()()",
+            "f()(bool) view",
+            "f(uint08)(bool)",
+            &format!("{}()(bool)", "f".repeat(200)),
         ] {
             assert_eq!(Function::parse(text), None, "{text}");
         }

@@ -266,7 +266,9 @@ mod tests {
         for text in ["", "0x", "d8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "0x00"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
-        for text in ["", "1", &KEY[..30], &format!("{KEY}1"), &"1".repeat(33), &KEY.replace('S', "l")] {
+        for text in
+            ["", "1", &KEY[..30], &format!("{KEY}1"), &"1".repeat(33), &KEY.replace('S', "l")]
+        {
             assert_eq!(text.parse::<Pubkey>(), Err(NameError::Pubkey), "{text}");
         }
         assert_eq!(VITALIK.parse::<Account>(), Err(NameError::Account));

@@ -435,7 +435,8 @@ impl Condition {
                     put("ids", json!(ids(list)));
                 }
                 if !traits.is_empty() {
-                    let pair = |Trait { name, value }: &Trait| json!({"trait": name, "value": value});
+                    let pair =
+                        |Trait { name, value }: &Trait| json!({"trait": name, "value": value});
                     put("traits", traits.iter().map(pair).collect());
                 }
                 write_via(*delegated, &mut put);
@@ -587,10 +588,7 @@ impl<'a> Fields<'a> {
         if self.has("asset") { "asset" } else { field }
     }
 
-    fn evm_asset(
-        &self,
-        namespace: &str,
-    ) -> Result<(u64, Address, Option<String>), PolicyError> {
+    fn evm_asset(&self, namespace: &str) -> Result<(u64, Address, Option<String>), PolicyError> {
         let (chain, contract, id) = self.asset(namespace, "contract")?;
         let chain = self.evm(chain, self.asset_field("chain"))?;
         Ok((chain, self.contract_address(&contract)?, id))
@@ -638,7 +636,8 @@ impl<'a> Fields<'a> {
             return self.refuse("min", "at least 1: everybody holds 0");
         }
         if max.is_some_and(|max| max < min) {
-            return self.refuse("max", format!("less than min, which is {min}: nobody can hold that"));
+            return self
+                .refuse("max", format!("less than min, which is {min}: nobody can hold that"));
         }
         Ok(Bounds { min, max })
     }
@@ -661,7 +660,8 @@ impl<'a> Fields<'a> {
             return self.refuse("min", "more than 0: everybody holds 0");
         }
         if max.as_ref().is_some_and(|max| min.exceeds(max)) {
-            return self.refuse("max", format!("less than min, which is {min}: nobody can hold that"));
+            return self
+                .refuse("max", format!("less than min, which is {min}: nobody can hold that"));
         }
         Ok(Amounts { min, max })
     }
@@ -701,7 +701,8 @@ impl<'a> Fields<'a> {
             match (number::whole(first), number::whole(last)) {
                 (Some(first), Some(last)) if first <= last => ids.push(Ids { first, last }),
                 _ => {
-                    let reason = "a token id below 2^256 as a string, or a range of them like \"10-20\"";
+                    let reason =
+                        "a token id below 2^256 as a string, or a range of them like \"10-20\"";
                     return self.refuse(&format!("ids[{index}]"), reason);
                 }
             }
@@ -757,7 +758,8 @@ impl<'a> Fields<'a> {
             return self.refuse("ids", "ERC-1155 has no balance over all ids: list some");
         }
         if count.max.is_some() && Ids::each(&ids).is_none() {
-            let reason = format!("max needs every id looked at, which is done for {MAX_IDS} at most");
+            let reason =
+                format!("max needs every id looked at, which is done for {MAX_IDS} at most");
             return self.refuse("max", reason);
         }
         Ok(Erc1155 { chain, contract, count, ids, delegated: self.delegated()? })
@@ -820,7 +822,15 @@ impl<'a> Fields<'a> {
             written.push(text.to_owned());
         }
         let (comparator, expected) = self.comparison(function.result)?;
-        Ok(Contract { chain, contract, signature, function, arguments: written, comparator, expected })
+        Ok(Contract {
+            chain,
+            contract,
+            signature,
+            function,
+            arguments: written,
+            comparator,
+            expected,
+        })
     }
 
     fn comparison(&self, kind: Type) -> Result<(Comparator, String), PolicyError> {

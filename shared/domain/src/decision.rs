@@ -207,8 +207,10 @@ impl Plan {
             let mut reason = finding.reason;
             if graced && verdict != Verdict::Yes {
                 // An older no may be wrong by now, and must neither refuse nor let in.
-                (verdict, reason) =
-                    (Verdict::Unknown, Some("it can't be read now, and an older no is no answer".into()));
+                (verdict, reason) = (
+                    Verdict::Unknown,
+                    Some("it can't be read now, and an older no is no answer".into()),
+                );
             } else if leaf.negated && verdict == Verdict::No && !finding.firm {
                 // Where a no lets in, it has to be a good one.
                 verdict = Verdict::Unknown;
@@ -382,10 +384,10 @@ impl Needs {
             if need.read {
                 wants.extend(need.together);
             }
-            wants.extend(need.steady.into_iter().filter(|(_, old)| *old).map(|(question, _)| question));
+            wants.extend(
+                need.steady.into_iter().filter(|(_, old)| *old).map(|(question, _)| question),
+            );
         }
         wants
     }
 }
-
-

@@ -86,7 +86,8 @@ impl Amount {
 
     /// Compares two amounts.
     pub fn exceeds(&self, other: &Self) -> bool {
-        let key = |amount: &Self| (amount.whole.len(), amount.whole.clone(), amount.fraction.clone());
+        let key =
+            |amount: &Self| (amount.whole.len(), amount.whole.clone(), amount.fraction.clone());
         key(self) > key(other)
     }
 }

@@ -236,7 +236,10 @@ fn read_rule(
                     _ => {
                         let place = format!("{path}.at_least");
                         let most = rules.len();
-                        return refuse(&place, format!("a number from 1 to {most}, the rules in of"));
+                        return refuse(
+                            &place,
+                            format!("a number from 1 to {most}, the rules in of"),
+                        );
                     }
                 }
             }
@@ -277,7 +280,8 @@ mod tests {
     /// A leaf that can be, with some fields changed; null takes one away.
     fn leaf(kind: &str, changes: Value) -> Value {
         let contract = json!({"kind": kind, "chain": "eip155:1", "contract": CONTRACT});
-        let on_solana = |field: &str| json!({"kind": kind, "chain": SOLANA, field: KEY, "min": "1"});
+        let on_solana =
+            |field: &str| json!({"kind": kind, "chain": SOLANA, field: KEY, "min": "1"});
         let mut leaf = match kind {
             "erc1155" => {
                 let mut leaf = contract;
@@ -312,8 +316,20 @@ mod tests {
     }
 
     const KINDS: [&str; 14] = [
-        "erc721", "erc1155", "erc20", "native", "contract", "unlock", "spl", "metaplex_collection",
-        "metaplex_creator", "core_collection", "token2022_group", "accounts", "time", "lambda",
+        "erc721",
+        "erc1155",
+        "erc20",
+        "native",
+        "contract",
+        "unlock",
+        "spl",
+        "metaplex_collection",
+        "metaplex_creator",
+        "core_collection",
+        "token2022_group",
+        "accounts",
+        "time",
+        "lambda",
     ];
 
     #[test]
@@ -336,9 +352,8 @@ mod tests {
 
     #[test]
     fn an_asset_is_chain_and_contract_in_one() {
-        let asset = |text: String| {
-            json!({"asset": text, "chain": null, "contract": null, "mint": null})
-        };
+        let asset =
+            |text: String| json!({"asset": text, "chain": null, "contract": null, "mint": null});
         for (kind, name) in [
             ("erc721", format!("eip155:1/erc721:{CONTRACT}")),
             ("erc20", format!("eip155:1/erc20:{CONTRACT}")),
@@ -385,7 +400,11 @@ mod tests {
             ("erc721", json!({"ids": vec!["1"; 33]}), "rule.ids"),
             ("erc721", json!({"ids": ["1", "2"], "min": "3"}), "rule.min"),
             ("erc721", json!({"traits": [{"trait": "a"}]}), "rule.traits[0].value"),
-            ("erc721", json!({"traits": [{"trait": "a", "value": "b", "c": 1}]}), "rule.traits[0].c"),
+            (
+                "erc721",
+                json!({"traits": [{"trait": "a", "value": "b", "c": 1}]}),
+                "rule.traits[0].c",
+            ),
             ("erc721", json!({"traits": ["a"]}), "rule.traits[0]"),
             ("erc721", json!({"via": "warm.xyz"}), "rule.via"),
             ("erc1155", json!({"ids": null}), "rule.ids"),
@@ -407,7 +426,11 @@ mod tests {
             ("contract", json!({"result": {"at_least": "3", "below": "5"}}), "rule.result"),
             ("contract", json!({"result": {"is": "3"}}), "rule.result.is"),
             ("contract", json!({"result": {"at_least": "x"}}), "rule.result.at_least"),
-            ("contract", json!({"function": "f()(bool)", "arguments": [], "result": {"above": "true"}}), "rule.result.above"),
+            (
+                "contract",
+                json!({"function": "f()(bool)", "arguments": [], "result": {"above": "true"}}),
+                "rule.result.above",
+            ),
             ("unlock", json!({"min": "1"}), "rule.min"),
             ("spl", json!({"mint": CONTRACT}), "rule.mint"),
             ("spl", json!({"mint": "11111111111111111111111111111111"}), "rule.mint"),

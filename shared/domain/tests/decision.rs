@@ -229,7 +229,10 @@ fn at_most_means_at_most() {
     let world = World::default().balance(ALICE, 3);
     assert_eq!(world.says_to_alice(erc721(json!({"min": "1", "max": "3"}))), Yes);
     assert_eq!(world.says_to_alice(erc721(json!({"min": "1", "max": "2"}))), No);
-    assert_eq!(World::default().balance(ALICE, 0).says_to_alice(erc721(json!({"min": "0", "max": "2"}))), Yes);
+    assert_eq!(
+        World::default().balance(ALICE, 0).says_to_alice(erc721(json!({"min": "0", "max": "2"}))),
+        Yes
+    );
     // A balance that is not known might be too much.
     let unknown = Answer::Unknown("down".into());
     let ask = call(TOKEN, "balanceOf(address)", &[abi::address(BOB)]);
@@ -273,12 +276,18 @@ fn token_ids_are_owned_or_not() {
 #[test]
 fn a_wide_range_is_searched_by_enumeration_or_by_what_the_viewer_names() {
     let range = erc721(json!({"ids": ["1000-999999"]}));
-    let index = |index| call(TOKEN, "tokenOfOwnerByIndex(address,uint256)", &[abi::address(ALICE), number(index)]);
-    let listed = World::default().balance(ALICE, 2).says(index(0), bytes(number(7))).says(index(1), bytes(number(5000)));
+    let index = |index| {
+        call(TOKEN, "tokenOfOwnerByIndex(address,uint256)", &[abi::address(ALICE), number(index)])
+    };
+    let listed = World::default()
+        .balance(ALICE, 2)
+        .says(index(0), bytes(number(7)))
+        .says(index(1), bytes(number(5000)));
     let held = listed.clone().owner(7, ALICE).owner(5000, ALICE);
     assert_eq!(held.says_to_alice(range.clone()), Yes);
     // Out of range, and listed but not owned.
-    let outside = World::default().balance(ALICE, 1).says(index(0), bytes(number(7))).owner(7, ALICE);
+    let outside =
+        World::default().balance(ALICE, 1).says(index(0), bytes(number(7))).owner(7, ALICE);
     assert_eq!(outside.says_to_alice(range.clone()), No);
     assert_eq!(listed.owner(5000, BOB).says_to_alice(range.clone()), No);
     // A collection that lists nothing: the viewer says which, and that is checked.
@@ -306,19 +315,27 @@ fn traits_are_read_from_the_chain_and_only_of_own_tokens() {
     };
     let ask = |id| call(TOKEN, "tokenURI(uint256)", &[number(id)]);
     let red = uri(r#"{"attributes":[{"trait_type":"Hat","value":"Red"}]}"#);
-    let wants = |value: &str| erc721(json!({"ids": ["1-3"], "traits": [{"trait": "Hat", "value": value}]}));
-    let world = World::default().owner(1, ALICE).owner(2, BOB).says(ask(1), red.clone()).says(ask(2), red.clone());
+    let wants =
+        |value: &str| erc721(json!({"ids": ["1-3"], "traits": [{"trait": "Hat", "value": value}]}));
+    let world = World::default()
+        .owner(1, ALICE)
+        .owner(2, BOB)
+        .says(ask(1), red.clone())
+        .says(ask(2), red.clone());
     assert_eq!(world.says_to_alice(wants("Red")), Yes);
     assert_eq!(world.says_to_alice(wants("Blue")), No);
     let bobs = World::default().owner(2, BOB).says(ask(2), red);
     assert_eq!(bobs.says_to_alice(wants("Red")), No);
-    let elsewhere = World::default().owner(1, ALICE).says(ask(1), Answer::Bytes({
-        let mut answer = number(32).to_vec();
-        answer.extend(number(5));
-        answer.extend(b"ipfs:");
-        answer.resize(96, 0);
-        answer
-    }));
+    let elsewhere = World::default().owner(1, ALICE).says(
+        ask(1),
+        Answer::Bytes({
+            let mut answer = number(32).to_vec();
+            answer.extend(number(5));
+            answer.extend(b"ipfs:");
+            answer.resize(96, 0);
+            answer
+        }),
+    );
     let refused = elsewhere.decide(wants("Red"), &[holder(ALICE)]);
     assert!(refused.verdict == No && reason(&refused).contains("not on the chain"));
 }
@@ -330,8 +347,13 @@ fn delegation(rows: &[(u64, Address, [u8; 32], Address, u64)]) -> Answer {
     answer.extend(number(rows.len() as u64));
     for (kind, from, rights, contract, id) in rows {
         let words = [
-            number(*kind), abi::address(ALICE), abi::address(*from), *rights,
-            abi::address(*contract), number(*id), number(0),
+            number(*kind),
+            abi::address(ALICE),
+            abi::address(*from),
+            *rights,
+            abi::address(*contract),
+            number(*id),
+            number(0),
         ];
         answer.extend(words.concat());
     }
@@ -395,11 +417,18 @@ fn editions_are_added_up_over_ids_and_wallets() {
 #[test]
 fn amounts_are_in_the_tokens_own_units() {
     let rule = |min: &str| json!({"kind": "erc20", "chain": "eip155:1", "contract": TOKEN.to_string(), "min": min});
-    let with = |decimals: u64| World::default().balance(ALICE, 1_500_000).says(call(TOKEN, "decimals()", &[]), bytes(number(decimals)));
+    let with = |decimals: u64| {
+        World::default()
+            .balance(ALICE, 1_500_000)
+            .says(call(TOKEN, "decimals()", &[]), bytes(number(decimals)))
+    };
     assert_eq!(with(6).says_to_alice(rule("1.5")), Yes);
     assert_eq!(with(6).says_to_alice(rule("1.500001")), No);
     assert_eq!(with(0).says_to_alice(rule("1500000")), Yes);
-    assert_eq!(with(6).decide(rule("9"), &[holder(ALICE)]).conditions[0].value.as_deref(), Some("1.5"));
+    assert_eq!(
+        with(6).decide(rule("9"), &[holder(ALICE)]).conditions[0].value.as_deref(),
+        Some("1.5")
+    );
     for decimals in [78, 255, u64::MAX] {
         let refused = with(decimals).decide(rule("0.1"), &[holder(ALICE)]);
         assert!(refused.verdict == No && reason(&refused).contains("decimals"));
@@ -407,35 +436,58 @@ fn amounts_are_in_the_tokens_own_units() {
     }
     let coin = |min: &str| json!({"kind": "native", "chain": "eip155:1", "min": min});
     let wei = U256::from(10).pow(U256::from(17));
-    let world = World::default().says(Question::Evm(1, EvmRead::Balance(ALICE)), bytes(abi::uint(wei)));
+    let world =
+        World::default().says(Question::Evm(1, EvmRead::Balance(ALICE)), bytes(abi::uint(wei)));
     assert_eq!(world.says_to_alice(coin("0.1")), Yes);
     assert_eq!(world.says_to_alice(coin("0.100000000000000001")), No);
 }
 
 #[test]
 fn a_view_functions_result_is_compared() {
-    let rule = |function: &str, arguments: Value, result: Value| {
-        json!({"kind": "contract", "chain": "eip155:1", "contract": TOKEN.to_string(), "function": function, "arguments": arguments, "result": result})
+    let rule = |function: &str, arguments: Value, result: Value| json!({"kind": "contract", "chain": "eip155:1", "contract": TOKEN.to_string(), "function": function, "arguments": arguments, "result": result});
+    let level = |value| {
+        World::default().says(
+            call(TOKEN, "levelOf(address,uint256)", &[abi::address(ALICE), number(7)]),
+            bytes(value),
+        )
     };
-    let level = |value| World::default().says(call(TOKEN, "levelOf(address,uint256)", &[abi::address(ALICE), number(7)]), bytes(value));
-    let wants = |word: &str, value: &str| rule("levelOf(address,uint256)(uint256)", json!([":account", "7"]), json!({word: value}));
+    let wants = |word: &str, value: &str| {
+        rule("levelOf(address,uint256)(uint256)", json!([":account", "7"]), json!({word: value}))
+    };
     for (word, value, expected) in [
-        ("equals", "3", Yes), ("equals", "4", No), ("not_equals", "3", No), ("not_equals", "4", Yes),
-        ("at_least", "3", Yes), ("at_least", "4", No), ("at_most", "3", Yes), ("at_most", "2", No),
-        ("above", "2", Yes), ("above", "3", No), ("below", "4", Yes), ("below", "3", No),
+        ("equals", "3", Yes),
+        ("equals", "4", No),
+        ("not_equals", "3", No),
+        ("not_equals", "4", Yes),
+        ("at_least", "3", Yes),
+        ("at_least", "4", No),
+        ("at_most", "3", Yes),
+        ("at_most", "2", No),
+        ("above", "2", Yes),
+        ("above", "3", No),
+        ("below", "4", Yes),
+        ("below", "3", No),
     ] {
         assert_eq!(level(number(3)).says_to_alice(wants(word, value)), expected, "{word} {value}");
     }
     // Numbers are not compared as text, and negative ones are less.
     assert_eq!(level(number(10)).says_to_alice(wants("at_least", "9")), Yes);
-    let score = |value| World::default().says(call(TOKEN, "scoreOf(address)", &[abi::address(ALICE)]), bytes(value));
-    let wants = |word: &str, value: &str| rule("scoreOf(address)(int256)", json!([":account"]), json!({word: value}));
+    let score = |value| {
+        World::default().says(call(TOKEN, "scoreOf(address)", &[abi::address(ALICE)]), bytes(value))
+    };
+    let wants = |word: &str, value: &str| {
+        rule("scoreOf(address)(int256)", json!([":account"]), json!({word: value}))
+    };
     assert_eq!(score([0xff; 32]).says_to_alice(wants("below", "0")), Yes);
     assert_eq!(score([0xff; 32]).says_to_alice(wants("at_least", "-1")), Yes);
     assert_eq!(score(number(1)).says_to_alice(wants("above", "-5")), Yes);
     // An answer that is no bool is no answer, and not a yes.
-    let member = World::default().says(call(TOKEN, "isMember(address)", &[abi::address(ALICE)]), bytes(number(2)));
-    let refused = member.decide(rule("isMember(address)(bool)", json!([":account"]), json!({"equals": "true"})), &[holder(ALICE)]);
+    let member = World::default()
+        .says(call(TOKEN, "isMember(address)", &[abi::address(ALICE)]), bytes(number(2)));
+    let refused = member.decide(
+        rule("isMember(address)(bool)", json!([":account"]), json!({"equals": "true"})),
+        &[holder(ALICE)],
+    );
     assert!(refused.verdict == No && reason(&refused).contains("no sense"));
 }
 
@@ -444,10 +496,23 @@ fn a_key_bounds_the_grant_by_its_end() {
     let lock = json!({"kind": "unlock", "chain": "eip155:1", "contract": TOKEN.to_string()});
     let with = |valid: u64, end: u64| {
         World::default()
-            .says(call(TOKEN, "getHasValidKey(address)", &[abi::address(ALICE)]), bytes(number(valid)))
+            .says(
+                call(TOKEN, "getHasValidKey(address)", &[abi::address(ALICE)]),
+                bytes(number(valid)),
+            )
             .says(call(TOKEN, "totalKeys(address)", &[abi::address(ALICE)]), bytes(number(1)))
-            .says(call(TOKEN, "tokenOfOwnerByIndex(address,uint256)", &[abi::address(ALICE), number(0)]), bytes(number(42)))
-            .says(call(TOKEN, "keyExpirationTimestampFor(uint256)", &[number(42)]), bytes(number(end)))
+            .says(
+                call(
+                    TOKEN,
+                    "tokenOfOwnerByIndex(address,uint256)",
+                    &[abi::address(ALICE), number(0)],
+                ),
+                bytes(number(42)),
+            )
+            .says(
+                call(TOKEN, "keyExpirationTimestampFor(uint256)", &[number(42)]),
+                bytes(number(end)),
+            )
     };
     let (decision, rounds) = with(1, NOW + 100).decide_in(lock.clone(), &[holder(ALICE)]);
     assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + 100)));
@@ -484,7 +549,9 @@ fn a_contract_that_says_yes_to_everything_is_not_believed() {
             }
             let holders = [holder(ALICE)];
             let viewer = Viewer { holders: &holders, hints: &[], now: NOW };
-            if let Evaluation::Wants(wants) = Plan::compile(&policy).evaluate(&viewer, &facts, &FRESH) {
+            if let Evaluation::Wants(wants) =
+                Plan::compile(&policy).evaluate(&viewer, &facts, &FRESH)
+            {
                 world.answers.extend(wants.into_iter().map(|one| (one, bytes(number(1)))));
             }
         }
@@ -509,7 +576,11 @@ fn no_contract_and_nonsense_let_nobody_in_and_keep_nobody_out() {
         let refused = world.decide(erc721(json!({})), &[holder(ALICE)]);
         assert_eq!(refused.verdict, No, "{answer:?}");
         assert!(!reason(&refused).is_empty());
-        assert_eq!(world.says_to_alice(json!({"none": [erc721(json!({}))]})), Unknown, "{answer:?}");
+        assert_eq!(
+            world.says_to_alice(json!({"none": [erc721(json!({}))]})),
+            Unknown,
+            "{answer:?}"
+        );
         assert_eq!(world.says_to_alice(json!({"none": [{"none": [erc721(json!({}))]}]})), No);
     }
 }
@@ -518,11 +589,15 @@ fn no_contract_and_nonsense_let_nobody_in_and_keep_nobody_out() {
 
 #[test]
 fn time_opens_and_closes_and_bounds_the_grant() {
-    let rule = json!({"kind": "time", "from": domain::rfc3339(NOW), "until": domain::rfc3339(NOW + 50)});
+    let rule =
+        json!({"kind": "time", "from": domain::rfc3339(NOW), "until": domain::rfc3339(NOW + 50)});
     let at = |now| World { now: Some(now), ..World::default() };
-    for (now, expected, until) in
-        [(NOW - 1, No, None), (NOW, Yes, Some(NOW + 50)), (NOW + 49, Yes, Some(NOW + 50)), (NOW + 50, No, None)]
-    {
+    for (now, expected, until) in [
+        (NOW - 1, No, None),
+        (NOW, Yes, Some(NOW + 50)),
+        (NOW + 49, Yes, Some(NOW + 50)),
+        (NOW + 50, No, None),
+    ] {
         let decision = at(now).decide(rule.clone(), &[holder(ALICE)]);
         assert_eq!((decision.verdict, decision.until), (expected, until), "{now}");
     }
@@ -533,10 +608,9 @@ fn time_opens_and_closes_and_bounds_the_grant() {
 
 #[test]
 fn a_grant_goes_on_no_longer_than_its_conditions() {
-    let world = World::default().balance(ALICE, 1).says(
-        Question::Evm(1, EvmRead::Balance(ALICE)),
-        bytes([1; 32]),
-    );
+    let world = World::default()
+        .balance(ALICE, 1)
+        .says(Question::Evm(1, EvmRead::Balance(ALICE)), bytes([1; 32]));
     let coin = json!({"kind": "native", "chain": "eip155:1", "min": "1"});
     let event = world.decide(erc721(json!({})), &[holder(ALICE)]);
     assert_eq!((event.verdict, event.until), (Yes, None), "a transfer would tell");
@@ -547,7 +621,13 @@ fn a_grant_goes_on_no_longer_than_its_conditions() {
 #[test]
 fn a_plug_in_is_told_who_asks() {
     let rule = json!({"kind": "lambda", "function": "door", "parameters": {"room": 1}});
-    let ask = |accounts: Vec<Account>| Question::Plugin(PluginRead { function: "door".into(), parameters: r#"{"room":1}"#.into(), accounts });
+    let ask = |accounts: Vec<Account>| {
+        Question::Plugin(PluginRead {
+            function: "door".into(),
+            parameters: r#"{"room":1}"#.into(),
+            accounts,
+        })
+    };
     let said = |yes| Answer::Said { yes, reason: "on the guest list".into() };
     let account = holder(ALICE).account;
     let world = World::default().says(ask(vec![account]), said(true));
@@ -590,10 +670,12 @@ fn facts_of_different_blocks_are_read_again_together() {
     let world = World::default().balance(ALICE, 1).balance(BOB, 1);
     let both = [holder(ALICE), holder(BOB)];
     let rule = erc721(json!({"min": "2"}));
-    let mixed = facts(&world, &[(balance(ALICE), 100, NOW), (balance(BOB), 101, NOW), (canary(), 1, NOW)]);
+    let mixed =
+        facts(&world, &[(balance(ALICE), 100, NOW), (balance(BOB), 101, NOW), (canary(), 1, NOW)]);
     let Evaluation::Wants(wants) = evaluate(rule.clone(), &mixed, &both) else { panic!() };
     assert_eq!(wants, [balance(ALICE), balance(BOB)]);
-    let same = facts(&world, &[(balance(ALICE), 101, NOW), (balance(BOB), 101, NOW), (canary(), 1, NOW)]);
+    let same =
+        facts(&world, &[(balance(ALICE), 101, NOW), (balance(BOB), 101, NOW), (canary(), 1, NOW)]);
     let Evaluation::Decided(decision) = evaluate(rule, &same, &both) else { panic!() };
     assert_eq!(decision.verdict, Yes);
 }
@@ -613,17 +695,28 @@ fn an_old_fact_is_read_again_a_no_sooner_than_a_yes() {
 /// Guard: `settled` in `leaf`: what is not there yet may come, and is asked for again soon.
 #[test]
 fn what_is_not_there_is_looked_for_again() {
-    let coin = json!({"kind": "erc20", "chain": "eip155:1", "contract": TOKEN.to_string(), "min": "1"});
+    let coin =
+        json!({"kind": "erc20", "chain": "eip155:1", "contract": TOKEN.to_string(), "min": "1"});
     let decimals = call(TOKEN, "decimals()", &[]);
     for (answer, fresh) in [(bytes(number(0)), true), (Answer::Bytes(Vec::new()), false)] {
         let world = World::default().balance(ALICE, 1).says(decimals.clone(), answer);
-        let facts = facts(&world, &[(balance(ALICE), 100, NOW), (canary(), 1, NOW - 3000), (decimals.clone(), 1, NOW - 3000)]);
-        let decided = matches!(evaluate(coin.clone(), &facts, &[holder(ALICE)]), Evaluation::Decided(_));
+        let facts = facts(
+            &world,
+            &[
+                (balance(ALICE), 100, NOW),
+                (canary(), 1, NOW - 3000),
+                (decimals.clone(), 1, NOW - 3000),
+            ],
+        );
+        let decided =
+            matches!(evaluate(coin.clone(), &facts, &[holder(ALICE)]), Evaluation::Decided(_));
         assert_eq!(decided, fresh);
     }
     let world = World::default().balance(ALICE, 1).says(canary(), Answer::Bytes(Vec::new()));
     let facts = facts(&world, &[(balance(ALICE), 100, NOW), (canary(), 1, NOW - 3000)]);
-    let Evaluation::Wants(wants) = evaluate(erc721(json!({})), &facts, &[holder(ALICE)]) else { panic!() };
+    let Evaluation::Wants(wants) = evaluate(erc721(json!({})), &facts, &[holder(ALICE)]) else {
+        panic!()
+    };
     assert_eq!(wants, [canary()]);
 }
 
@@ -638,10 +731,14 @@ fn in_grace_an_old_yes_is_a_yes_and_an_old_no_is_nothing() {
         (1, json!({"none": [erc721(json!({}))]}), No),
     ] {
         let world = World::default().balance(ALICE, count);
-        let mut facts = facts(&world, &[(balance(ALICE), 100, NOW - 500), (canary(), 1, NOW - 5000)]);
+        let mut facts =
+            facts(&world, &[(balance(ALICE), 100, NOW - 500), (canary(), 1, NOW - 5000)]);
         facts.graced.insert(Source::Evm(1));
         let Evaluation::Decided(decision) = evaluate(rule, &facts, &alice) else { panic!() };
-        assert_eq!((decision.verdict, decision.grace, decision.conditions[0].grace), (expected, true, true));
+        assert_eq!(
+            (decision.verdict, decision.grace, decision.conditions[0].grace),
+            (expected, true, true)
+        );
     }
 }
 
@@ -678,7 +775,10 @@ fn derived_addresses_are_those_of_the_chain() {
     assert_eq!(metadata.to_string(), "5x38Kp4hvdomTCnCrAny4UtMUt5rQBdB6px2K1Ui45Wq");
     assert_eq!(programs::TOKEN.to_string(), "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA");
     assert_eq!(programs::TOKEN_2022.to_string(), "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb");
-    assert_eq!(programs::ASSOCIATED_TOKEN.to_string(), "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL");
+    assert_eq!(
+        programs::ASSOCIATED_TOKEN.to_string(),
+        "ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL"
+    );
     assert_eq!(programs::METADATA.to_string(), "metaqbxxUerdq28cj1RbAWkYQm3ybzjb6a8bt518x1s");
     assert_eq!(programs::CORE.to_string(), "CoREENxT6tW1HoK8ypY1SxRMZTcVPm7R94rH4PZNhX7d");
 }
@@ -696,7 +796,10 @@ fn spl_tokens_are_added_up_over_all_accounts() {
     assert_eq!(world.verdict(spl("1.5"), &me), Yes);
     assert_eq!(world.verdict(spl("1.51"), &me), No);
     let decision = world.decide(spl("9"), &me);
-    assert_eq!((decision.conditions[0].value.as_deref(), decision.conditions[0].slot), (Some("1.5"), Some(9)));
+    assert_eq!(
+        (decision.conditions[0].value.as_deref(), decision.conditions[0].slot),
+        (Some("1.5"), Some(9))
+    );
     // A wallet of another family holds nothing there.
     assert_eq!(world.verdict(spl("1.5"), &[holder(ALICE)]), No);
 }
@@ -774,7 +877,10 @@ fn metadata(mint: Pubkey, creators: &[(Pubkey, u8)], collection: Option<(u8, Pub
 }
 
 fn nft(kind: &str, field: &str, more: Value) -> Value {
-    leaf(json!({"kind": kind, "chain": format!("solana:{CLUSTER}"), field: COLLECTION.to_string()}), more)
+    leaf(
+        json!({"kind": kind, "chain": format!("solana:{CLUSTER}"), field: COLLECTION.to_string()}),
+        more,
+    )
 }
 
 /// A wallet with one NFT, whose metadata lies somewhere.
@@ -800,27 +906,49 @@ fn a_verified_collection_or_creator_opens_and_a_claimed_one_does_not() {
     }
     let other = Pubkey([0xee; 32]);
     for (place, program, data, what) in [
-        (place, programs::METADATA, metadata(MINT, &[(COLLECTION, 0)], Some((0, COLLECTION))), "claimed"),
+        (
+            place,
+            programs::METADATA,
+            metadata(MINT, &[(COLLECTION, 0)], Some((0, COLLECTION))),
+            "claimed",
+        ),
         (place, programs::METADATA, metadata(MINT, &[(other, 1)], Some((1, other))), "another's"),
         (place, programs::METADATA, metadata(MINT, &[], None), "of none"),
-        (place, programs::METADATA, metadata(other, &[(COLLECTION, 1)], Some((1, COLLECTION))), "another mint's"),
+        (
+            place,
+            programs::METADATA,
+            metadata(other, &[(COLLECTION, 1)], Some((1, COLLECTION))),
+            "another mint's",
+        ),
         (place, other, verified.clone(), "another program's"),
         (Pubkey([0x99; 32]), programs::METADATA, verified.clone(), "not where the mint's is"),
         (place, programs::METADATA, verified[..80].to_vec(), "cut off"),
-        (place, programs::METADATA, metadata(MINT, &[(COLLECTION, 2)], Some((2, COLLECTION))), "no boolean"),
+        (
+            place,
+            programs::METADATA,
+            metadata(MINT, &[(COLLECTION, 2)], Some((2, COLLECTION))),
+            "no boolean",
+        ),
         (place, programs::METADATA, vec![0], "burned"),
     ] {
-        let world = nft_world(place, program, data, 1).hint(&format!("solana:{CLUSTER}/nft:{MINT}"));
+        let world =
+            nft_world(place, program, data, 1).hint(&format!("solana:{CLUSTER}/nft:{MINT}"));
         assert_eq!(world.verdict(by_collection.clone(), &me), No, "{what}");
         assert_eq!(world.verdict(by_creator.clone(), &me), No, "{what}");
     }
     // Sold: the account is there and empty.
-    let sold = nft_world(place, programs::METADATA, verified.clone(), 1)
-        .account(usual(MINT), programs::TOKEN, token_account(MINT, SOL, 0, 1));
+    let sold = nft_world(place, programs::METADATA, verified.clone(), 1).account(
+        usual(MINT),
+        programs::TOKEN,
+        token_account(MINT, SOL, 0, 1),
+    );
     assert_eq!(sold.verdict(by_collection.clone(), &me), No);
     // Many copies of one token are one token.
-    let copies = nft_world(place, programs::METADATA, verified, 1)
-        .account(usual(MINT), programs::TOKEN, token_account(MINT, SOL, 9, 1));
+    let copies = nft_world(place, programs::METADATA, verified, 1).account(
+        usual(MINT),
+        programs::TOKEN,
+        token_account(MINT, SOL, 9, 1),
+    );
     assert_eq!(copies.verdict(leaf(by_collection, json!({"min": "2"})), &me), No);
 }
 
@@ -892,7 +1020,10 @@ fn members_of_a_token_2022_group_are_marked_in_the_mint() {
             .account(MINT, program, data)
             .account(place, programs::TOKEN_2022, token_account(MINT, SOL, 1, 1))
     };
-    assert_eq!(world(programs::TOKEN_2022, member(23, MINT, COLLECTION)).verdict(rule.clone(), &me), Yes);
+    assert_eq!(
+        world(programs::TOKEN_2022, member(23, MINT, COLLECTION)).verdict(rule.clone(), &me),
+        Yes
+    );
     let other = Pubkey([0xee; 32]);
     for (program, data) in [
         (programs::TOKEN_2022, member(22, MINT, COLLECTION)),
@@ -908,10 +1039,11 @@ fn members_of_a_token_2022_group_are_marked_in_the_mint() {
 
 #[test]
 fn two_families_are_asked_for_in_one_policy() {
-    let world = World::default()
-        .balance(ALICE, 1)
-        .account(MINT, programs::TOKEN, mint(0))
-        .account(usual(MINT), programs::TOKEN, token_account(MINT, SOL, 1, 1));
+    let world = World::default().balance(ALICE, 1).account(MINT, programs::TOKEN, mint(0)).account(
+        usual(MINT),
+        programs::TOKEN,
+        token_account(MINT, SOL, 1, 1),
+    );
     let rule = json!({"all": [erc721(json!({})), spl("1")]});
     assert_eq!(world.verdict(rule.clone(), &[holder(ALICE), solana_holder()]), Yes);
     assert_eq!(world.verdict(rule.clone(), &[holder(ALICE)]), No);

@@ -25,6 +25,8 @@ const IMPURE: [&str; 11] = [
     "axum",
     "mio",
 ];
+/// Pure all the same: an encoding that `ruint`, the numbers' crate, knows where `alloy` is near.
+const PURE: [&str; 1] = ["alloy-rlp"];
 /// What adapters may name of each other: what those of one vendor, or of any chain, share.
 const SHARED_BY_ADAPTERS: [&str; 2] = ["adapter-aws", "adapter-provider"];
 /// Where functions run; what other systems would link is not looked at.
@@ -210,7 +212,7 @@ fn domain_and_app_are_pure() {
         assert!(linked.contains("serde"), "the walk finds what is there");
         for other in linked {
             let impure = IMPURE.iter().any(|stem| other.starts_with(stem));
-            assert!(!impure, "{name} links {other}");
+            assert!(!impure || PURE.iter().any(|stem| other.starts_with(stem)), "{name} links {other}");
         }
     }
 }

@@ -16,7 +16,7 @@ use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
-use app::grant_playback::{Terms, Wish, grant_playback};
+use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{PublishMessage, TaskMessage, plan_transcode};
 use app::plan_upload::plan_upload;
@@ -216,7 +216,8 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
             m.holds(CONTRACT, stranger, Verdict::No);
             let terms = Terms { origin: ORIGIN, lifetime: 60 };
-            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms, &viewer, &id, &wish).await?;
+            let viewing = Viewing { caller: &viewer, video: &id, wish: &wish };
+            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms, &viewing).await?;
         }
         "playlist-sign" => {
             let id = http::video_id(request)?;

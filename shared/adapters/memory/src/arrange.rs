@@ -2,7 +2,7 @@
 
 use crate::{Memory, lock};
 use app::gate::Gate;
-use app::grant_playback::{Playback, Terms, Wish, grant_playback};
+use app::grant_playback::{Playback, Terms, Viewing, Wish, grant_playback};
 use app::plan_transcode::{PublishMessage, TaskMessage};
 use app::ports::{Event, ReceivedPart};
 use app::problem::Error;
@@ -270,7 +270,8 @@ pub async fn watch_as(
 ) -> Result<Playback, Error> {
     let gate = memory.gate(freshness);
     let terms = Terms { origin: "https://film.example", lifetime: 600 };
-    grant_playback(memory, memory, memory, &gate, &terms, caller, VIDEO, &Wish::default()).await
+    let viewing = Viewing { caller, video: VIDEO, wish: &Wish::default() };
+    grant_playback(memory, memory, memory, &gate, &terms, &viewing).await
 }
 
 /// Runs a rival's whole step at once, in the middle of another's. Memory waits for nothing.

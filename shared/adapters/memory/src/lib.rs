@@ -5,8 +5,8 @@
 
 pub mod arrange;
 
-use app::plan_transcode::{PublishMessage, TaskMessage};
 use app::gate::FactMemory;
+use app::plan_transcode::{PublishMessage, TaskMessage};
 use app::ports::{
     Change, Clock, Encoded, Event, Events, EvmChains, FactStore, Folder, GrantStore, MediaError,
     MediaStore, NonceStore, Plugins, PortError, Queue, Random, ReceivedPart, SolanaChains,
@@ -64,7 +64,7 @@ pub struct Memory {
     /// Every read of EVM chains, in order.
     pub evm_reads: Mutex<Vec<EvmRead>>,
     /// Contract wallets' signatures that are good: (chain, wallet, digest, signature).
-    pub signed: Mutex<BTreeSet<(u64, Address, [u8; 32], Vec<u8>)>>,
+    pub signed: Mutex<BTreeSet<Signed>>,
     /// What Solana answers; else accounts are absent, and nothing is found.
     pub solana: Mutex<HashMap<SolanaRead, Answer>>,
     /// What plug-ins answer, by name; else they are unknown.
@@ -78,6 +78,9 @@ pub struct Memory {
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
 }
+
+/// A contract wallet's good signature: chain, wallet, digest and the signature itself.
+pub type Signed = (u64, Address, [u8; 32], Vec<u8>);
 
 struct Rival(Box<dyn FnOnce(&Memory) + Send>);
 
@@ -468,7 +471,8 @@ impl Plugins for Memory {
     async fn ask(&self, question: &PluginRead) -> Fact {
         let down = self.step("plugin.ask").await.is_err();
         let answer = lock(&self.plugins).get(&question.function).filter(|_| !down).cloned();
-        let answer = answer.unwrap_or_else(|| Answer::Unknown("the plug-in does not answer".into()));
+        let answer =
+            answer.unwrap_or_else(|| Answer::Unknown("the plug-in does not answer".into()));
         Fact { answer, place: None, read_at: self.now() }
     }
 }

@@ -1,6 +1,7 @@
 //! Conditions on EVM chains.
 
 use super::{Asker, Asset, Finding, Reading, Tally, Viewer, metadata, wallets};
+use crate::Seconds;
 use crate::abi::{self, Type, as_address, as_bool, as_number, as_rows};
 use crate::account::{Address, ChainId, Wallet};
 use crate::condition::{
@@ -9,7 +10,6 @@ use crate::condition::{
 use crate::decision::Verdict;
 use crate::fact::{Answer, EvmRead, Question};
 use crate::number::{self, U256};
-use crate::Seconds;
 use std::collections::BTreeSet;
 
 /// delegate.xyz's registry, version 2: at the same address on every chain.
@@ -237,7 +237,9 @@ fn held_ids(
         .hints
         .iter()
         .filter_map(|hint| match hint {
-            Asset::Evm { chain: on, contract: of, id } if (on, of) == (chain, contract) => Some(*id),
+            Asset::Evm { chain: on, contract: of, id } if (on, of) == (chain, contract) => {
+                Some(*id)
+            }
             _ => None,
         })
         .chain(purse.tokens.iter().map(|(_, id)| *id))
@@ -316,8 +318,9 @@ pub(super) fn erc1155(condition: &Erc1155, viewer: &Viewer<'_>, ask: &mut Asker<
     let candidates: BTreeSet<U256> = match &each {
         Some(each) => each.iter().copied().collect(),
         None => {
-            tally.doubt =
-                Some("the range of ids is too wide to look through: name the token in assets".into());
+            tally.doubt = Some(
+                "the range of ids is too wide to look through: name the token in assets".into(),
+            );
             viewer
                 .hints
                 .iter()
@@ -440,7 +443,9 @@ pub(super) fn unlock(condition: &Unlock, viewer: &Viewer<'_>, ask: &mut Asker<'_
             };
             Finding { until: Some(end), ..Finding::new(Verdict::Yes) }.with_value(value)
         }
-        Some(end) => Finding::because(Verdict::No, format!("the key ended at {}", crate::rfc3339(end))),
+        Some(end) => {
+            Finding::because(Verdict::No, format!("the key ended at {}", crate::rfc3339(end)))
+        }
         None => trouble.unwrap_or_else(|| Finding::because(Verdict::No, "holds no valid key")),
     }
 }

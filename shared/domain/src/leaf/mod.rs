@@ -78,7 +78,8 @@ impl FromStr for Asset {
                 }
             }
         };
-        let example = "an asset is written eip155:1/erc721:0x../7 or solana:../nft:<mint> (CAIP-19)";
+        let example =
+            "an asset is written eip155:1/erc721:0x../7 or solana:../nft:<mint> (CAIP-19)";
         read().ok_or_else(|| example.to_owned())
     }
 }
@@ -205,10 +206,7 @@ enum Reading<T> {
 
 impl<T> Reading<T> {
     /// What an answer is, by `read`, which says why it is nothing.
-    fn of<'a>(
-        fact: Option<&'a Fact>,
-        read: impl FnOnce(&'a Answer) -> Result<T, String>,
-    ) -> Self {
+    fn of<'a>(fact: Option<&'a Fact>, read: impl FnOnce(&'a Answer) -> Result<T, String>) -> Self {
         match fact.map(|fact| &fact.answer) {
             None => Self::Pending,
             Some(Answer::Unknown(reason)) => Self::Unknown(reason.clone()),
@@ -287,7 +285,8 @@ fn wallets<'a>(viewer: &'a Viewer<'_>, chain: ChainId) -> impl Iterator<Item = W
         move |(index, holder)| {
             let wallet = holder.account.wallet;
             let before = viewer.holders[..index].iter();
-            let again = before.filter(|other| counted(other)).any(|other| other.account.wallet == wallet);
+            let again =
+                before.filter(|other| counted(other)).any(|other| other.account.wallet == wallet);
             (!again).then_some(wallet)
         },
     )
@@ -323,7 +322,11 @@ fn time(Time { from, until }: &Time, now: Seconds) -> Finding {
     finding.with_value(value)
 }
 
-fn lambda(Lambda { function, parameters }: &Lambda, viewer: &Viewer<'_>, ask: &mut Asker<'_>) -> Finding {
+fn lambda(
+    Lambda { function, parameters }: &Lambda,
+    viewer: &Viewer<'_>,
+    ask: &mut Asker<'_>,
+) -> Finding {
     let question = Question::Plugin(PluginRead {
         function: function.clone(),
         parameters: json!(parameters).to_string(),

@@ -30,15 +30,20 @@ pub mod programs {
     }
 
     /// SPL Token: `TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA`.
-    pub const TOKEN: Pubkey = key(b"06ddf6e1d765a193d9cbe146ceeb79ac1cb485ed5f5b37913a8cf5857eff00a9");
+    pub const TOKEN: Pubkey =
+        key(b"06ddf6e1d765a193d9cbe146ceeb79ac1cb485ed5f5b37913a8cf5857eff00a9");
     /// Token-2022: `TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb`.
-    pub const TOKEN_2022: Pubkey = key(b"06ddf6e1ee758fde18425dbce46ccddab61afc4d83b90d27febdf928d8a18bfc");
+    pub const TOKEN_2022: Pubkey =
+        key(b"06ddf6e1ee758fde18425dbce46ccddab61afc4d83b90d27febdf928d8a18bfc");
     /// Associated Token Account: `ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL`.
-    pub const ASSOCIATED_TOKEN: Pubkey = key(b"8c97258f4e2489f1bb3d1029148e0d830b5a1399daff1084048e7bd8dbe9f859");
+    pub const ASSOCIATED_TOKEN: Pubkey =
+        key(b"8c97258f4e2489f1bb3d1029148e0d830b5a1399daff1084048e7bd8dbe9f859");
     /// Metaplex Token Metadata: `metaqbxxUerdq28cj1RbAWkYQm3ybzjb6a8bt518x1s`.
-    pub const METADATA: Pubkey = key(b"0b7065b1e3d17c45389d527f6b04c3cd58b86c731aa0fdb549b6d1bc03f82946");
+    pub const METADATA: Pubkey =
+        key(b"0b7065b1e3d17c45389d527f6b04c3cd58b86c731aa0fdb549b6d1bc03f82946");
     /// Metaplex Core: `CoREENxT6tW1HoK8ypY1SxRMZTcVPm7R94rH4PZNhX7d`.
-    pub const CORE: Pubkey = key(b"af54ab10bd97a542a09ef7b39889dd0cd394a4cce9dfa6cdc97ebe2d235ba748");
+    pub const CORE: Pubkey =
+        key(b"af54ab10bd97a542a09ef7b39889dd0cd394a4cce9dfa6cdc97ebe2d235ba748");
 }
 
 use programs::{ASSOCIATED_TOKEN, CORE, METADATA, TOKEN, TOKEN_2022};
@@ -188,7 +193,8 @@ fn held(
             Vec::new()
         }
     };
-    let usual = programs.iter().filter_map(|program| associated_token_account(owner, mint, *program));
+    let usual =
+        programs.iter().filter_map(|program| associated_token_account(owner, mint, *program));
     let places: BTreeSet<Pubkey> = found.into_iter().chain(usual).collect();
     for place in places {
         let fact = ask.ask(account(chain, place));
@@ -222,7 +228,8 @@ pub(super) fn spl(condition: &Spl, viewer: &Viewer<'_>, ask: &mut Asker<'_>) -> 
     let fact = ask.ask_steady(account(*chain, *mint), settled);
     let read = read_account(fact, "there is no such mint", |program, data| {
         let mint = Mint::read(program, data);
-        mint.map(|mint| (program, mint.decimals)).ok_or_else(|| "that account is no mint".to_owned())
+        mint.map(|mint| (program, mint.decimals))
+            .ok_or_else(|| "that account is no mint".to_owned())
     });
     let mut tally = Tally::default();
     let programs = match &read {
@@ -277,7 +284,10 @@ pub(super) fn nft(condition: &SolanaNft, viewer: &Viewer<'_>, ask: &mut Asker<'_
     for owner in own_wallets(viewer, *chain) {
         let finds = match condition.mark {
             Mark::MetaplexCollection | Mark::MetaplexCreator => {
-                vec![Find::Mints { owner, program: TOKEN }, Find::Mints { owner, program: TOKEN_2022 }]
+                vec![
+                    Find::Mints { owner, program: TOKEN },
+                    Find::Mints { owner, program: TOKEN_2022 },
+                ]
             }
             Mark::Token2022Group => vec![Find::Mints { owner, program: TOKEN_2022 }],
             Mark::CoreCollection => vec![Find::CoreAssets { owner, collection: condition.key }],
@@ -342,7 +352,9 @@ fn count(
         // Both are of one block in the end.
         let fact = ask.ask(account(*chain, place));
         let bears = match fact.map(|fact| &fact.answer) {
-            Some(Answer::Account { owner, data }) => bears_mark(*mark, *owner, data, *candidate, *key),
+            Some(Answer::Account { owner, data }) => {
+                bears_mark(*mark, *owner, data, *candidate, *key)
+            }
             Some(Answer::Unknown(reason)) => {
                 tally.add(Reading::Unknown(reason.clone()));
                 false
@@ -375,7 +387,9 @@ fn bears_mark(mark: Mark, program: Pubkey, data: &[u8], mint: Pubkey, key: Pubke
             .and_then(|mint| mint.extension(GROUP_MEMBER))
             // The mint, the group, and the number within it.
             .is_some_and(|member| {
-                member.len() == 72 && pubkey(member, 0) == Some(mint) && pubkey(member, 32) == Some(key)
+                member.len() == 72
+                    && pubkey(member, 0) == Some(mint)
+                    && pubkey(member, 32) == Some(key)
             }),
         Mark::MetaplexCollection | Mark::MetaplexCreator => {
             program == METADATA

@@ -6,9 +6,9 @@ use lambda_http::{Body, Request, Response, run, service_fn};
 async fn main() -> Result<(), lambda_http::Error> {
     run(service_fn(|request: Request| async move {
         let length = request.body().as_ref().len();
-        Response::builder()
-            .header("content-type", "application/json")
-            .body(Body::Text(format!("{{\"length\":{length}}}")))
+        let body = Body::Text(format!("{{\"length\":{length}}}"));
+        let answer = Response::builder().header("content-type", "application/json").body(body)?;
+        Ok::<_, lambda_http::Error>(answer)
     }))
     .await
 }

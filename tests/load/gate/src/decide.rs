@@ -70,5 +70,7 @@ pub fn run() -> Result<Value, Box<dyn std::error::Error>> {
         let value = serde_json::from_str::<Value>(black_box(&text)).unwrap_or_default();
         let _ = black_box(Policy::read(&value).map(|policy| Plan::compile(&policy)));
     });
-    Ok(json!({"decide_us": decide, "parse_us": parse, "compile_us": compile, "facts": facts.known.len()}))
+    Ok(
+        json!({"decide_us": decide, "parse_us": parse, "compile_us": compile, "facts": facts.known.len()}),
+    )
 }

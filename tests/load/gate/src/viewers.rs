@@ -137,9 +137,8 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
                 dice.roll(u64::from(VIEWERS)) as u32,
                 dice.roll(u64::from(VIEWERS)) as u32,
             );
-            let questions = [seller, buyer].map(|who| {
-                Question::Evm(1, balance_of(collection(number), address(0xaa, who)))
-            });
+            let questions = [seller, buyer]
+                .map(|who| Question::Evm(1, balance_of(collection(number), address(0xaa, who))));
             // A block, and what the watcher does about it.
             holds(&world, seller, number, 0);
             holds(&world, buyer, number, 1);
