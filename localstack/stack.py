@@ -149,11 +149,18 @@ class Stack:
         """A function's log, oldest first."""
         logs = self.client("logs")
         group = self.resource(f"{logical_id}Logs")
-        lines, pages = [], logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+        found: dict[str, tuple[int, str]] = {}
+        since = 0
         with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
-            for page in pages:
-                lines += [(event["timestamp"], event["message"]) for event in page["events"]]
-        return [message for _, message in sorted(lines, key=lambda line: line[0])]
+            while True:
+                # The engine's pages have no next one: 10,000 events are all it tells at a time.
+                events = logs.filter_log_events(logGroupName=group, startTime=since)["events"]
+                news = {event["eventId"]: (event["timestamp"], event["message"]) for event in events}
+                if not news.keys() - found.keys():
+                    break
+                found |= news
+                since = events[-1]["timestamp"]
+        return [message for _, message in sorted(found.values(), key=lambda line: line[0])]
 
     @property
     def api_url(self) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.kit import inside
 from tests.kit.client import Client, Refused
+from tests.kit.gate import FACT_SECONDS
 
 ROUNDS = 20
 
@@ -38,6 +39,8 @@ def race_video(publish, as_creator, small_film, policy):
 def test_a_change_between_the_decision_and_the_grant_counts(stack, proxy, as_creator, as_holder, publish, small_film, policy, token, change):
     video = publish(small_film, policy, f"A race that is {change}")
     before = revision(stack, video)
+    # What is remembered of the holder asks no chain.
+    time.sleep(FACT_SECONDS)
     with proxy.hold("eth_call") as held, concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = pool.submit(as_holder.ask, "POST", f"/v1/videos/{video['id']}/playback")
         # The policy has been read, and the chain is being asked about it.

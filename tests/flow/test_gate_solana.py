@@ -316,7 +316,7 @@ def test_a_core_collection(gate, solana, issuer, someone, outsider):
     gate.admits(core.condition(), buyer, assets=[asset(solana, first.key)])
     first.burn()
     gate.turns_away(core.condition(), buyer)
-    gate.refuses(core.condition(), buyer, assets=[asset(solana, first.key)])
+    gate.turns_away(core.condition(), buyer, assets=[asset(solana, first.key)])
     second.close()
     gate.turns_away(core.condition(), holder)
 
@@ -351,7 +351,7 @@ def test_a_token_group(gate, solana, issuer, someone, outsider):
     gate.admits(group.condition(), buyer, assets=[asset(solana, member.key)])
     member.burn(buyer)
     gate.turns_away(group.condition(), buyer)
-    gate.refuses(group.condition(), buyer, assets=[asset(solana, member.key)])
+    gate.turns_away(group.condition(), buyer, assets=[asset(solana, member.key)])
 
 
 def test_a_mint_that_points_at_a_group_is_no_member(gate, solana, issuer, someone):

@@ -14,8 +14,10 @@ from .wallet import ContractWallet, Wallet
 T = TypeVar("T")
 # What a status of the playback call says of the policy.
 VERDICTS = {200: "yes", 403: "no", 503: "unknown"}
-# How long functions may read an EVM chain at a block that was the newest (HEAD in adapters/provider), and a little.
-HEAD_SECONDS = 5.5
+# How long a yes is remembered (FactSeconds in conftest.py), and a little.
+FACT_SECONDS = 2.5
+# How long functions may read an EVM chain at a block that was the newest (HeadSeconds in conftest.py), and a little.
+HEAD_SECONDS = 1.5
 #: The chains whose providers are put to the test.
 GROUNDS = ("eip155:1", "eip155:137", LOCAL_CHAIN)
 

@@ -21,7 +21,7 @@ fn main() -> Result<(), runtime::Error> {
             let caller = &sessions.caller(&request).await?;
             let video = &http::video_id(&request)?;
             let wish = &http::body_if_any(&request)?;
-            let gate = &gatehouse.gate().await?;
+            let gate = &gatehouse.gate(true).await?;
             let terms = &Terms { origin: &edge.get().await?.origin, lifetime };
             let viewing = &Viewing { caller, video, wish };
             let playback = grant_playback(&System, videos, grants, gate, terms, viewing).await?;

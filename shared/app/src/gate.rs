@@ -39,6 +39,9 @@ pub struct Gate<'a, E, S, P, F> {
     pub memory: &'a FactMemory,
     /// How long facts are good.
     pub freshness: Freshness,
+    /// Whether what is read here may serve others. Not where anybody may say what is read: calls
+    /// that are made together share their gas, so a hostile one could bend another's answer.
+    pub shares: bool,
 }
 
 /// What one function remembers, and whose turn it is to ask.
@@ -112,6 +115,8 @@ struct Course {
     read: HashSet<Question>,
     /// Where this decision reads each chain.
     places: HashMap<Source, Place>,
+    /// Who did not answer. They are not waited for again.
+    lost: HashSet<Source>,
 }
 
 impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, F> {
@@ -132,6 +137,7 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
             looked_up: HashSet::new(),
             read: HashSet::new(),
             places: HashMap::new(),
+            lost: HashSet::new(),
         };
         for _ in 0..MAX_ROUNDS {
             let wants = match plan.evaluate(&viewer, &course.facts, &self.freshness) {
@@ -225,13 +231,19 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
         for question in wants {
             sources.entry(Source::of(question)).or_default().push(question.clone());
         }
-        let places = &course.places;
+        let (places, lost) = (&course.places, &course.lost);
         let asked = sources.into_iter().map(|(source, questions)| async move {
-            let facts = self.ask(&source, places.get(&source), &questions, now).await;
+            let facts = match lost.contains(&source) {
+                true => vec![Fact::unknown("it does not answer", now); questions.len()],
+                false => self.ask(&source, places.get(&source), &questions, now).await,
+            };
             (source, questions, facts)
         });
         let mut news = Vec::new();
         for (source, questions, facts) in futures_util::future::join_all(asked).await {
+            if facts.iter().all(|fact| !fact.is_known()) {
+                course.lost.insert(source.clone());
+            }
             let lost = facts.iter().any(|fact| !fact.is_known());
             if lost && self.stand_in(course, &source, &questions, now) {
                 continue;
@@ -250,7 +262,8 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
         }
         let Freshness { event, timer, negative, steady, grace, .. } = self.freshness;
         let longest = [event, timer, negative, steady, grace].into_iter().max().unwrap_or(0);
-        if !news.is_empty()
+        if self.shares
+            && !news.is_empty()
             && let Err(error) = self.store.put(&news, now + longest).await
         {
             tracing::warn!(%error, "facts can't be kept");
@@ -302,14 +315,10 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
             })
             .collect::<Vec<SolanaRead>>();
         let mut facts = self.solana.read(chain, at, &reads).await;
-        // What was asked for together is of one place: the earliest of its slots.
-        let slots = facts.iter().filter_map(|fact| match fact.place {
-            Some(Place::Slot(slot)) => Some(slot),
-            _ => None,
-        });
-        if let Some(least) = slots.min() {
-            for fact in facts.iter_mut().filter(|fact| fact.place.is_some()) {
-                fact.place = Some(Place::Slot(least));
+        // Where to look is one provider's word, and so is the slot that it names for it.
+        for (read, fact) in reads.iter().zip(&mut facts) {
+            if matches!(read, SolanaRead::Find(_)) {
+                fact.place = None;
             }
         }
         facts

@@ -226,3 +226,148 @@ async fn a_grant_ends_with_the_shortest_of_its_conditions() {
         assert_eq!(last.wallets, session(VIEWER).wallets);
     }
 }
+// ---- Survivors of a mutation check
+
+fn both() -> Policy {
+    Policy { rule: Rule::All(vec![holds_one(CONTRACT), holds_one(OTHER_CONTRACT)]) }
+}
+
+/// Two collections, each known at a block of its own, in one and the same second.
+async fn known_apart() -> Memory {
+    let memory = scene(Yes);
+    memory.holds(OTHER_CONTRACT, VIEWER, Yes);
+    decide(&memory, FRESHNESS).await;
+    memory.height.fetch_add(5, Ordering::SeqCst);
+    decide_by(&memory, &policy(OTHER_CONTRACT), FRESHNESS).await;
+    memory
+}
+
+/// Guard: `Some(fact)` compared in `Gate::remember`: what is wanted again is no news.
+#[tokio::test]
+async fn facts_of_two_blocks_in_one_second_are_read_again() {
+    let memory = known_apart().await;
+    let (decision, _) = decide_by(&memory, &both(), FRESHNESS).await;
+    assert_eq!(decision.verdict, Yes);
+    assert_eq!(decision.conditions[0].block, decision.conditions[1].block);
+}
+
+/// Guard: `grace == 0` in `Gate::stand_in`: off is off, also for what was read this second.
+#[tokio::test]
+async fn without_grace_nothing_stands_in() {
+    let memory = known_apart().await;
+    memory.fail("evm.read", 1);
+    let (decision, _) = decide_by(&memory, &both(), FRESHNESS).await;
+    assert_eq!((decision.verdict, decision.grace), (Unknown, false));
+}
+
+/// Guard: `Fact::is_known` in `Gate::look_up`: the store may say anything.
+#[tokio::test]
+async fn what_the_store_does_not_know_is_asked_for() {
+    let memory = scene(Yes);
+    let question = Question::Evm(1, balance_of(CONTRACT, VIEWER));
+    let fact = domain::fact::Fact::unknown("down", NOW);
+    memory.facts.lock().unwrap().insert(question.key(), (fact, NOW + 60));
+    assert_eq!(decide(&memory, FRESHNESS).await.0, Yes);
+}
+
+/// One token of a wide range, which takes two rounds: what the wallet lists, then whose it is.
+fn ranged(ids: &str) -> Policy {
+    Policy::read(&serde_json::json!({"version": 1, "rule": {"kind": "erc721", "chain": "eip155:1",
+        "contract": CONTRACT.to_string(), "ids": [ids]}}))
+    .unwrap()
+}
+
+fn says(memory: &Memory, signature: &str, words: &[[u8; 32]], answer: [u8; 32]) {
+    let data = domain::abi::call(signature, words);
+    let read = domain::fact::EvmRead::Call { to: CONTRACT, data };
+    memory.evm.lock().unwrap().insert(read, Answer::Bytes(answer.to_vec()));
+}
+
+fn lists(memory: &Memory, id: u64) {
+    let (viewer, number) = (domain::abi::address(VIEWER), |value: u64| {
+        domain::abi::uint(domain::number::U256::from(value))
+    });
+    says(memory, "tokenOfOwnerByIndex(address,uint256)", &[viewer, number(0)], number(id));
+    says(memory, "ownerOf(uint256)", &[number(id)], viewer);
+}
+
+/// Guard: `Course::places`: later rounds read the block of the first, though the head moves on.
+#[tokio::test]
+async fn later_rounds_read_the_block_of_the_first() {
+    let memory = scene(Yes);
+    lists(&memory, 5000);
+    let first = memory.height.load(Ordering::SeqCst);
+    // A new block comes between the rounds.
+    memory.meanwhile("evm.read", |memory| {
+        memory.meanwhile("evm.read", |memory| {
+            memory.height.fetch_add(1, Ordering::SeqCst);
+        });
+    });
+    let wide = ranged("1000-999999");
+    let (decision, _) = decide_by(&memory, &wide, FRESHNESS).await;
+    let block = decision.conditions[0].block.as_ref().unwrap().number;
+    assert_eq!((decision.verdict, block), (Yes, first));
+}
+
+/// Guard: `places` in `Gate::stand_in`: once a decision has read a chain, nothing older stands in.
+#[tokio::test]
+async fn grace_does_not_follow_upon_a_reading() {
+    let memory = scene(Yes);
+    lists(&memory, 5000);
+    let wide = ranged("1000-999999");
+    assert_eq!(decide_by(&memory, &wide, GRACE).await.0.verdict, Yes);
+    lists(&memory, 6000);
+    assert_eq!(decide_by(&memory, &ranged("6000"), GRACE).await.0.verdict, Yes);
+    pass(&memory, 100);
+    memory.height.fetch_add(1, Ordering::SeqCst);
+    // The first round goes well, and the second finds the chain down.
+    memory.meanwhile("evm.read", |memory| {
+        memory.meanwhile("evm.read", |memory| memory.fail("evm.read", u32::MAX));
+    });
+    let (decision, _) = decide_by(&memory, &wide, GRACE).await;
+    assert_eq!((decision.verdict, decision.grace), (Unknown, false));
+}
+
+/// Guard: `MAX_READS`.
+#[tokio::test]
+async fn one_decision_reads_no_more_than_it_may() {
+    let memory = scene(Yes);
+    let rule = serde_json::json!({"kind": "erc1155", "chain": "eip155:1",
+        "contract": CONTRACT.to_string(), "ids": ["1-64"]});
+    let policy = Policy::read(&serde_json::json!({"version": 1, "rule": rule})).unwrap();
+    let holders: Vec<_> = (1..=10).flat_map(|one| session(Address([one; 20])).wallets).collect();
+    let (decision, _) = memory.gate(FRESHNESS).decide(&memory, &policy, &holders, &[]).await;
+    assert_eq!(decision.verdict, Unknown);
+    assert!(memory.evm_reads.lock().unwrap().is_empty());
+}
+
+/// Guards: what the request names is where to look, and no more than so much of it.
+#[tokio::test]
+async fn a_viewer_names_where_to_look() {
+    use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
+    use app::problem::{Error, Problem};
+    let memory = scene(Yes);
+    lists(&memory, 5000);
+    // The collection lists nothing.
+    memory.evm.lock().unwrap().retain(|read, _| match read {
+        domain::fact::EvmRead::Call { data, .. } => {
+            data[..4] != domain::abi::call("tokenOfOwnerByIndex(address,uint256)", &[])[..]
+        }
+        domain::fact::EvmRead::Balance(_) => true,
+    });
+    memory.new_policy(Some(ranged("1000-999999")));
+    let asset: domain::leaf::Asset = format!("eip155:1/erc721:{CONTRACT}/5000").parse().unwrap();
+    let caller = session(VIEWER);
+    for (count, granted) in [(0, false), (1, true), (16, true), (17, false)] {
+        let wish = Wish { assets: vec![asset.clone(); count] };
+        let terms = Terms { origin: "https://film.example", lifetime: 600 };
+        let viewing =
+            Viewing { caller: &caller, video: adapter_memory::arrange::VIDEO, wish: &wish };
+        let gate = memory.gate(FRESHNESS);
+        let outcome = grant_playback(&memory, &memory, &memory, &gate, &terms, &viewing).await;
+        assert_eq!(outcome.is_ok(), granted, "{count}: {outcome:?}");
+        if count == 17 {
+            assert!(matches!(outcome, Err(Error::Problem(Problem::BodyInvalid { .. }))));
+        }
+    }
+}

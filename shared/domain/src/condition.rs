@@ -973,3 +973,25 @@ impl<'a> Fields<'a> {
 
 /// Stands for a viewer's wallet in a function's arguments.
 pub const PLACEHOLDER: &str = ":account";
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_ids_are_looked_at_than_can_be() {
+        let ids = |first: u64, last: u64| Ids { first: U256::from(first), last: U256::from(last) };
+        let count = |list: &[Ids]| Ids::each(list).map(|ids| ids.len());
+        assert_eq!(count(&[ids(1, 64)]), Some(64));
+        assert_eq!(count(&[ids(1, 65)]), None);
+        assert_eq!(count(&[ids(1, 40), ids(30, 64)]), Some(64), "each once");
+        assert_eq!(count(&[ids(1, 40), ids(101, 140)]), None);
+        assert_eq!(count(&[Ids { first: U256::ZERO, last: U256::MAX }]), None);
+    }
+
+    #[test]
+    fn nobody_is_the_zero_address() {
+        let zero = json!({"kind": "accounts", "allow": [format!("eip155:1:{}", Address::ZERO)]});
+        let refused = Condition::read(zero.as_object().unwrap(), "rule").unwrap_err();
+        assert_eq!(refused.path, "rule.allow[0]");
+    }
+}

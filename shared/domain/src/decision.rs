@@ -221,7 +221,8 @@ impl Plan {
                     Notice::Timer => Some(now + freshness.recheck),
                     Notice::Event | Notice::Known => None,
                 };
-                until = [until, finding.until, recheck].into_iter().flatten().min();
+                let grace = graced.then(|| now + freshness.grace);
+                until = [until, finding.until, recheck, grace].into_iter().flatten().min();
             }
             verdicts.push(verdict);
             let (block, slot) = match finding.place {
@@ -350,7 +351,8 @@ impl Needs {
             let graced = facts.graced.contains(&source);
             let fact = facts.known.get(question);
             let old = |most: Seconds| {
-                fact.is_none_or(|fact| now.saturating_sub(fact.read_at) > most && !graced)
+                let most = if graced { most.max(freshness.grace) } else { most };
+                fact.is_none_or(|fact| now.saturating_sub(fact.read_at) > most)
             };
             let index = self.sources.iter().position(|(other, _)| *other == source);
             let index = index.unwrap_or_else(|| {

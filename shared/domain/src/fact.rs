@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256};
 /// The longest answer that is kept or looked at, in bytes.
 pub const MAX_ANSWER: usize = 32 * 1024;
 
+/// What [`Answer::Refused`] says where a call reverted: the contract's own no, as distinct from
+/// one that fails in other ways.
+pub const REVERTED: &str = "reverted";
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Question {
@@ -169,7 +173,7 @@ impl Question {
                 hasher.update((part.len() as u64).to_be_bytes());
                 hasher.update(part);
             }
-            hex::encode(&hasher.finalize()[..16])
+            hex::encode(hasher.finalize())
         };
         match self {
             Self::Evm(chain, EvmRead::Call { to, data }) => {

@@ -97,6 +97,7 @@ impl Video {
 mod stored_policy {
     use super::{Deserialize, Deserializer, Policy, Serializer};
     use serde::de::Error;
+    use serde_json::{Value, json};
 
     pub fn serialize<S: Serializer>(policy: &Option<Policy>, out: S) -> Result<S::Ok, S::Error> {
         match policy {
@@ -107,8 +108,29 @@ mod stored_policy {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Policy>, D::Error> {
         let Some(text) = Option::<String>::deserialize(input)? else { return Ok(None) };
-        let value = serde_json::from_str(&text).map_err(D::Error::custom)?;
+        let mut value = serde_json::from_str(&text).map_err(D::Error::custom)?;
+        rename(&mut value);
         Policy::read(&value).map(Some).map_err(D::Error::custom)
+    }
+
+    /// The first policies that were stored knew ERC-721 alone, and called things otherwise.
+    fn rename(value: &mut Value) {
+        match value {
+            Value::Object(object) if object.contains_key("kind") => {
+                if object["kind"] != "erc721" {
+                    return;
+                }
+                if let Some(least) = object.remove("min_balance") {
+                    object.insert("min".into(), least);
+                }
+                if let Some(id) = object.remove("token_id") {
+                    object.insert("ids".into(), json!([id]));
+                }
+            }
+            Value::Object(object) => object.values_mut().for_each(rename),
+            Value::Array(list) => list.iter_mut().for_each(rename),
+            _ => {}
+        }
     }
 }
 
@@ -175,6 +197,9 @@ mod tests {
         assert!(read.policy.is_some());
         let again: Video = serde_json::from_value(serde_json::to_value(&read).unwrap()).unwrap();
         assert_eq!(again, read);
+        let first = video(&good.replace("erc721\"", "erc721\",\"token_id\":\"7\"")).unwrap();
+        let ids = &first.policy.unwrap().to_json()["rule"]["ids"];
+        assert_eq!(*ids, serde_json::json!(["7"]));
         assert!(video("{}").is_err());
         assert!(video("").is_err());
     }

@@ -398,6 +398,49 @@ fn a_broken_contract_says_nothing_about_a_token() {
     assert_eq!(well.says_to_alice(json!({"none": [one]})), Yes);
 }
 
+/// Guard: `Purse::add` takes a token once.
+#[test]
+fn one_token_delegated_to_two_linked_wallets_is_one_token() {
+    let ask = |to| call(DELEGATE_REGISTRY, "getIncomingDelegations(address)", &[abi::address(to)]);
+    let row = |to: Address| {
+        let words = [
+            number(3),
+            abi::address(to),
+            abi::address(VAULT),
+            [0; 32],
+            abi::address(TOKEN),
+            number(7),
+            number(0),
+        ];
+        Answer::Bytes([number(32), number(1)].concat().into_iter().chain(words.concat()).collect())
+    };
+    let world = World::default()
+        .balance(ALICE, 0)
+        .balance(BOB, 0)
+        .owner(7, VAULT)
+        .says(ask(ALICE), row(ALICE))
+        .says(ask(BOB), row(BOB));
+    let both = [holder(ALICE), holder(BOB)];
+    let via = |min: &str| erc721(json!({"via": "delegate.xyz", "min": min}));
+    assert_eq!(world.verdict(via("1"), &both), Yes);
+    assert_eq!(world.verdict(via("2"), &both), No);
+}
+
+/// Guard: `best.firm` in `leaf::evm::contract`: a second, clean wallet does not make up for one
+/// of which the contract would not say.
+#[test]
+fn a_doubtful_no_stays_doubtful_beside_a_good_one() {
+    let rule = json!({"none": [{"kind": "contract", "chain": "eip155:1",
+        "contract": TOKEN.to_string(), "function": "banned(address)(bool)",
+        "arguments": [":account"], "result": {"equals": "true"}}]});
+    let ask = |who| call(TOKEN, "banned(address)", &[abi::address(who)]);
+    let world = World::default().says(ask(BOB), bytes(number(0)));
+    assert_eq!(world.verdict(rule.clone(), &[holder(BOB)]), Yes);
+    for both in [[holder(ALICE), holder(BOB)], [holder(BOB), holder(ALICE)]] {
+        assert_eq!(world.verdict(rule.clone(), &both), Unknown);
+    }
+}
+
 // ---- Other tokens, coins, contracts
 
 #[test]
@@ -732,9 +775,15 @@ fn in_grace_an_old_yes_is_a_yes_and_an_old_no_is_nothing() {
     ] {
         let world = World::default().balance(ALICE, count);
         let mut facts =
-            facts(&world, &[(balance(ALICE), 100, NOW - 500), (canary(), 1, NOW - 5000)]);
+            facts(&world, &[(balance(ALICE), 100, NOW - 500), (canary(), 1, NOW - 3000)]);
         facts.graced.insert(Source::Evm(1));
-        let Evaluation::Decided(decision) = evaluate(rule, &facts, &alice) else { panic!() };
+        let policy = Policy::read(&json!({"version": 1, "rule": rule})).unwrap();
+        let viewer = Viewer { holders: &alice, hints: &[], now: NOW };
+        let freshness = Freshness { grace: 600, ..FRESH };
+        let evaluation = Plan::compile(&policy).evaluate(&viewer, &facts, &freshness);
+        let Evaluation::Decided(decision) = evaluation else { panic!() };
+        // Whoever gets in by an old answer gets in for no longer than such answers are good.
+        assert!(decision.verdict != Yes || decision.until == Some(NOW + 600));
         assert_eq!(
             (decision.verdict, decision.grace, decision.conditions[0].grace),
             (expected, true, true)
@@ -1032,6 +1081,12 @@ fn members_of_a_token_2022_group_are_marked_in_the_mint() {
         (programs::TOKEN, member(23, MINT, COLLECTION)),
         (programs::TOKEN_2022, mint(0)),
         (programs::TOKEN_2022, member(23, MINT, COLLECTION)[..200].to_vec()),
+        // As long as a multisig, whose bytes its maker chooses.
+        (programs::TOKEN_2022, {
+            let mut data = member(23, MINT, COLLECTION);
+            data.resize(355, 0);
+            data
+        }),
     ] {
         assert_eq!(world(program, data).verdict(rule.clone(), &me), No);
     }
@@ -1049,4 +1104,290 @@ fn two_families_are_asked_for_in_one_policy() {
     assert_eq!(world.verdict(rule.clone(), &[holder(ALICE)]), No);
     assert_eq!(world.verdict(rule, &[solana_holder()]), No);
     assert_eq!(ChainId::Solana(genesis()).to_string(), format!("solana:{CLUSTER}"));
+}
+// ---- Survivors of a mutation check
+
+/// Guard: `again` in `leaf::wallets`.
+#[test]
+fn one_wallet_on_two_chains_is_one() {
+    let elsewhere = Holder::with_key(format!("eip155:137:{ALICE}").parse().unwrap());
+    let world = World::default().balance(ALICE, 1);
+    let rule = erc721(json!({"min": "2"}));
+    assert_eq!(world.verdict(rule, &[holder(ALICE), elsewhere]), No);
+}
+
+/// Guard: `max.is_some()` beside the doubt in `Tally::weigh`: what makes no sense may be too much.
+#[test]
+fn at_most_needs_every_part_to_make_sense() {
+    let ask = call(TOKEN, "balanceOf(address)", &[abi::address(BOB)]);
+    let world = World::default().balance(ALICE, 1).says(ask, Answer::Refused("reverted".into()));
+    let both = [holder(ALICE), holder(BOB)];
+    assert_eq!(world.verdict(erc721(json!({"min": "1", "max": "5"})), &both), No);
+    assert_eq!(world.verdict(erc721(json!({"min": "1"})), &both), Yes);
+}
+
+/// Guard: the arm `Answer::Unknown` of `manners`.
+#[test]
+fn a_contract_whose_manners_are_not_known_is_not_believed_yet() {
+    let world = World::default().balance(ALICE, 1).says(canary(), Answer::Unknown("down".into()));
+    assert_eq!(world.says_to_alice(erc721(json!({}))), Unknown);
+}
+
+/// Guards in `Purse::add`, `held_ids` and `erc721`: to whom, from whom, for which token, and once.
+#[test]
+fn a_delegation_counts_for_what_it_says_and_no_more() {
+    let ask = || call(DELEGATE_REGISTRY, "getIncomingDelegations(address)", &[abi::address(ALICE)]);
+    let via = |more| erc721(leaf(json!({"via": "delegate.xyz"}), more));
+    let world = World::default()
+        .balance(ALICE, 0)
+        .balance(VAULT, 1)
+        .balance(Address::ZERO, 9)
+        .owner(5, VAULT);
+    let burnt =
+        world.clone().says(ask(), delegation(&[(1, Address::ZERO, [0; 32], Address::ZERO, 0)]));
+    assert_eq!(burnt.says_to_alice(via(json!({}))), No, "what is burnt is nobody's");
+    let Answer::Bytes(mut row) = delegation(&[(1, VAULT, [0; 32], Address::ZERO, 0)]) else {
+        panic!()
+    };
+    row[96..128].copy_from_slice(&abi::address(BOB));
+    let to_bob = world.clone().says(ask(), Answer::Bytes(row));
+    assert_eq!(to_bob.says_to_alice(via(json!({}))), No, "delegated to somebody else");
+    // The token 6 is delegated, and 5 is asked for.
+    let other = world.clone().says(ask(), delegation(&[(3, VAULT, [0; 32], TOKEN, 6)]));
+    assert_eq!(other.says_to_alice(via(json!({"ids": ["5"]}))), No, "another token");
+    let this = world.clone().says(ask(), delegation(&[(3, VAULT, [0; 32], TOKEN, 5)]));
+    assert_eq!(this.says_to_alice(via(json!({"ids": ["5"]}))), Yes);
+    let rows = [(1, VAULT, [0; 32], Address::ZERO, 0), (3, VAULT, [0; 32], TOKEN, 5)];
+    let twice = world.says(ask(), delegation(&rows));
+    assert_eq!(twice.says_to_alice(via(json!({"min": "2"}))), No, "one token, delegated twice");
+}
+
+/// Guards: `MAX_VAULTS`.
+#[test]
+fn no_more_than_ten_wallets_count_by_delegation() {
+    let ask = || call(DELEGATE_REGISTRY, "getIncomingDelegations(address)", &[abi::address(ALICE)]);
+    let vault = |index: u8| Address([index; 20]);
+    let via = erc721(json!({"via": "delegate.xyz"}));
+    for (kind, on) in [(1, Address::ZERO), (3, TOKEN)] {
+        for (last, expected) in [(10, Yes), (11, No)] {
+            let mut world = World::default().balance(ALICE, 0);
+            for index in 1..last {
+                world = world.balance(vault(index), 0).owner(index.into(), BOB);
+            }
+            world = world.balance(vault(last), 1).owner(last.into(), vault(last));
+            let rows: Vec<_> = (1..=last)
+                .map(|index| (kind, vault(index), [0; 32], on, u64::from(index)))
+                .collect();
+            let world = world.says(ask(), delegation(&rows));
+            assert_eq!(world.says_to_alice(via.clone()), expected, "{kind} {last}");
+        }
+    }
+}
+
+/// Guards in `erc1155`: ids, and which contract's, of what the viewer names; the doubt.
+#[test]
+fn a_wide_range_of_editions_is_what_the_viewer_names() {
+    let ask = |id| call(TOKEN, "balanceOf(address,uint256)", &[abi::address(ALICE), number(id)]);
+    let world = World::default().says(ask(7), bytes(number(1))).says(ask(5000), bytes(number(1)));
+    let rule = json!({"kind": "erc1155", "chain": "eip155:1", "contract": TOKEN.to_string(), "ids": ["1000-999999"]});
+    let named = |of: Address, id: u64| world.clone().hint(&format!("eip155:1/erc1155:{of}/{id}"));
+    assert_eq!(named(TOKEN, 5000).says_to_alice(rule.clone()), Yes);
+    assert_eq!(named(TOKEN, 7).says_to_alice(rule.clone()), No, "out of range");
+    assert_eq!(named(BOB, 5000).says_to_alice(rule.clone()), No, "another contract's");
+    let silent = world.decide(rule.clone(), &[holder(ALICE)]);
+    assert!(silent.verdict == No && reason(&silent).contains("name the token"));
+    assert_eq!(world.says_to_alice(json!({"none": [rule]})), Unknown);
+}
+
+/// Guards in `held_ids` and `list_tokens`.
+#[test]
+fn a_hint_is_of_its_contract_and_a_list_that_is_not_known_is_not_short() {
+    let range = erc721(json!({"ids": ["1000-999999"]}));
+    let world = World::default().balance(ALICE, 1).owner(5000, ALICE);
+    let other = world.clone().hint(&format!("eip155:1/erc721:{BOB}/5000"));
+    assert_eq!(other.says_to_alice(range.clone()), No);
+    let index =
+        call(TOKEN, "tokenOfOwnerByIndex(address,uint256)", &[abi::address(ALICE), number(0)]);
+    let down = world.says(index, Answer::Unknown("down".into()));
+    assert_eq!(down.says_to_alice(range), Unknown);
+}
+
+/// Guards in `unlock`: a flag that is no boolean, and the latest of several keys.
+#[test]
+fn a_lock_answers_yes_or_no_and_the_longest_key_counts() {
+    let lock = json!({"kind": "unlock", "chain": "eip155:1", "contract": TOKEN.to_string()});
+    let who = abi::address(ALICE);
+    let with = |valid: u64| {
+        let mut world = World::default()
+            .says(call(TOKEN, "getHasValidKey(address)", &[who]), bytes(number(valid)))
+            .says(call(TOKEN, "totalKeys(address)", &[who]), bytes(number(2)));
+        for (index, end) in [(0, NOW + 100), (1, NOW + 50)] {
+            let at = call(TOKEN, "tokenOfOwnerByIndex(address,uint256)", &[who, number(index)]);
+            let ends = call(TOKEN, "keyExpirationTimestampFor(uint256)", &[number(40 + index)]);
+            world = world.says(at, bytes(number(40 + index))).says(ends, bytes(number(end)));
+        }
+        world.decide(lock.clone(), &[holder(ALICE)])
+    };
+    assert_eq!((with(1).verdict, with(1).until), (Yes, Some(NOW + 100)));
+    let nonsense = with(2);
+    assert!(nonsense.verdict == No && reason(&nonsense).contains("no sense"));
+}
+
+/// Guard: how `contract` takes the best of several wallets.
+#[test]
+fn of_several_wallets_the_best_answer_counts() {
+    let ask = |who| call(TOKEN, "isMember(address)", &[abi::address(who)]);
+    let rule = json!({"kind": "contract", "chain": "eip155:1", "contract": TOKEN.to_string(), "function": "isMember(address)(bool)", "arguments": [":account"], "result": {"equals": "true"}});
+    for (one, two, expected) in [
+        (bytes(number(1)), bytes(number(0)), Yes),
+        (bytes(number(1)), Answer::Unknown("down".into()), Yes),
+        (Answer::Unknown("down".into()), bytes(number(0)), Unknown),
+    ] {
+        for (first, second) in [(ALICE, BOB), (BOB, ALICE)] {
+            let world =
+                World::default().says(ask(first), one.clone()).says(ask(second), two.clone());
+            let both = [holder(ALICE), holder(BOB)];
+            assert_eq!(world.verdict(rule.clone(), &both), expected, "{one:?} {two:?}");
+        }
+    }
+}
+
+/// Guards: `TokenAccount::read` and `Mint::read` under Token-2022, and a mint's length.
+#[test]
+fn a_token_2022_account_says_what_it_is() {
+    let me = [solana_holder()];
+    let place = associated_token_account(SOL, MINT, programs::TOKEN_2022).unwrap();
+    let good = token_account(MINT, SOL, 5, 1);
+    let with = |data| {
+        World::default()
+            .account(MINT, programs::TOKEN_2022, mint(0))
+            .account(place, programs::TOKEN_2022, data)
+            .verdict(spl("5"), &me)
+    };
+    assert_eq!(with(good.clone()), Yes);
+    assert_eq!(with([good.clone(), vec![2, 7, 0, 0, 0]].concat()), Yes);
+    assert_eq!(with([good.clone(), vec![1]].concat()), No, "a mint");
+    assert_eq!(with(good[..164].to_vec()), No, "too short");
+    // Where a mint says that it is initialised, this owner's key has a 1.
+    let seems = token_account(MINT, Pubkey([1; 32]), 5, 1);
+    for (program, data) in [
+        (programs::TOKEN, seems.clone()),
+        (programs::TOKEN_2022, seems.clone()),
+        (programs::TOKEN_2022, [seems, vec![2]].concat()),
+    ] {
+        let world = World::default()
+            .account(MINT, program, data)
+            .account(usual(MINT), programs::TOKEN, token_account(MINT, SOL, 5, 1))
+            .account(place, programs::TOKEN_2022, token_account(MINT, SOL, 5, 1));
+        let refused = world.decide(spl("0.000001"), &me);
+        assert!(refused.verdict == No && reason(&refused).contains("no mint"));
+    }
+}
+
+/// Guards: what can't be read on Solana is not nothing.
+#[test]
+fn what_can_not_be_read_on_solana_is_not_known() {
+    let me = [solana_holder()];
+    let down = || Answer::Unknown("down".into());
+    let at = |key| Question::Solana(genesis(), SolanaRead::Account(key));
+    let search = Find::TokenAccounts { owner: SOL, mint: MINT };
+    let search = Question::Solana(genesis(), SolanaRead::Find(search));
+    let world = World::default().account(MINT, programs::TOKEN, mint(0));
+    assert_eq!(world.verdict(spl("1"), &me), No);
+    assert_eq!(world.clone().says(at(usual(MINT)), down()).verdict(spl("1"), &me), Unknown);
+    assert_eq!(world.clone().says(search.clone(), down()).verdict(spl("1"), &me), Unknown);
+    // Where it usually is it is found without a search.
+    let held = world.account(usual(MINT), programs::TOKEN, token_account(MINT, SOL, 1, 1));
+    assert_eq!(held.says(search, down()).verdict(spl("1"), &me), Yes);
+    let data = metadata(MINT, &[], Some((1, COLLECTION)));
+    let rule = nft("metaplex_collection", "collection", json!({}));
+    let nfts = nft_world(metadata_account(MINT).unwrap(), programs::METADATA, data, 1);
+    assert_eq!(nfts.says(at(usual(MINT)), down()).verdict(rule, &me), Unknown);
+}
+
+/// Guard: `MAX_LOOKED_AT` is told, and no firm no.
+#[test]
+fn a_wallet_too_full_to_look_through_is_told_so() {
+    let me = [solana_holder()];
+    let many: Vec<_> = (0..200).map(|index| Pubkey([index; 32])).collect();
+    let world = World::default().finds(Find::Mints { owner: SOL, program: programs::TOKEN }, &many);
+    let rule = nft("metaplex_collection", "collection", json!({}));
+    let refused = world.decide(rule.clone(), &me);
+    assert!(refused.verdict == No && reason(&refused).contains("name the token"));
+    assert_eq!(world.verdict(json!({"none": [rule]}), &me), Unknown);
+}
+
+/// Guards: the kind of a Metaplex account, of a group's member, and of what chain a hint is.
+#[test]
+fn what_only_looks_like_a_mark_is_none() {
+    let me = [solana_holder()];
+    let place = metadata_account(MINT).unwrap();
+    let rule = nft("metaplex_collection", "collection", json!({}));
+    let mut data = metadata(MINT, &[], Some((1, COLLECTION)));
+    let good = nft_world(place, programs::METADATA, data.clone(), 1);
+    let hidden = good.finds(Find::Mints { owner: SOL, program: programs::TOKEN }, &[]);
+    let devnet = format!("solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1/nft:{MINT}");
+    assert_eq!(hidden.hint(&devnet).verdict(rule.clone(), &me), No, "another cluster's hint");
+    data[0] = 6;
+    let edition = nft_world(place, programs::METADATA, data, 1);
+    assert_eq!(edition.verdict(rule, &me), No, "no metadata");
+    let mut short = mint(0);
+    short.resize(165, 0);
+    short.extend([1, 23, 0, 64, 0]);
+    short.extend([MINT.0, COLLECTION.0].concat());
+    let place = associated_token_account(SOL, MINT, programs::TOKEN_2022).unwrap();
+    let world = World::default()
+        .finds(Find::Mints { owner: SOL, program: programs::TOKEN_2022 }, &[MINT])
+        .account(MINT, programs::TOKEN_2022, short)
+        .account(place, programs::TOKEN_2022, token_account(MINT, SOL, 1, 1));
+    assert_eq!(world.verdict(nft("token2022_group", "group", json!({})), &me), No, "no member");
+}
+
+/// Guard: a derived address is no point of the curve: here the first five are, or the bump is 250.
+#[test]
+fn a_derived_address_is_off_the_curve() {
+    let bonk: Pubkey = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263".parse().unwrap();
+    let metadata = metadata_account(bonk).unwrap();
+    assert_eq!(metadata.to_string(), "FDZZbyY9XGpL3CNKUZxLk3wFTTQYL3TkDiDzqxrizcPN");
+}
+
+/// Guards: `Notice` decides how long a yes is good, and the soonest end counts.
+#[test]
+fn a_yes_without_events_is_good_for_less_and_ends_with_the_soonest() {
+    let wei = Question::Evm(1, EvmRead::Balance(ALICE));
+    let coin = json!({"kind": "native", "chain": "eip155:1", "min": "1"});
+    let world = World::default().says(wei.clone(), bytes([1; 32]));
+    for (age, fresh) in [(30, true), (31, false)] {
+        let facts = facts(&world, &[(wei.clone(), 100, NOW - age)]);
+        let decided =
+            matches!(evaluate(coin.clone(), &facts, &[holder(ALICE)]), Evaluation::Decided(_));
+        assert_eq!(decided, fresh, "{age}");
+    }
+    for (ends, until) in [(50, 50), (5000, FRESH.recheck)] {
+        let time = json!({"kind": "time", "until": domain::rfc3339(NOW + ends)});
+        for rules in [json!([coin, time]), json!([time, coin])] {
+            let decision = world.decide(json!({"all": rules}), &[holder(ALICE)]);
+            assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + until)));
+        }
+    }
+}
+
+/// Guard: `Condition::notice`: neither a trait's change nor a delegation's end is a transfer.
+#[test]
+fn traits_and_delegations_are_asked_for_again() {
+    let ask = call(DELEGATE_REGISTRY, "getIncomingDelegations(address)", &[abi::address(ALICE)]);
+    let world = World::default().balance(ALICE, 1).says(ask, delegation(&[]));
+    let via = world.decide(erc721(json!({"via": "delegate.xyz"})), &[holder(ALICE)]);
+    assert_eq!((via.verdict, via.until), (Yes, Some(NOW + FRESH.recheck)));
+    let json = r#"{"attributes":[{"trait_type":"Hat","value":"Red"}]}"#;
+    let uri = format!("data:application/json;base64,{}", STANDARD.encode(json));
+    let mut answer = [number(32), number(uri.len() as u64)].concat();
+    answer.extend(uri.as_bytes());
+    answer.resize(answer.len().div_ceil(32) * 32, 0);
+    let world = World::default()
+        .owner(1, ALICE)
+        .says(call(TOKEN, "tokenURI(uint256)", &[number(1)]), Answer::Bytes(answer));
+    let rule = erc721(json!({"ids": ["1"], "traits": [{"trait": "Hat", "value": "Red"}]}));
+    let decision = world.decide(rule, &[holder(ALICE)]);
+    assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + FRESH.recheck)));
 }

@@ -212,7 +212,10 @@ fn domain_and_app_are_pure() {
         assert!(linked.contains("serde"), "the walk finds what is there");
         for other in linked {
             let impure = IMPURE.iter().any(|stem| other.starts_with(stem));
-            assert!(!impure || PURE.iter().any(|stem| other.starts_with(stem)), "{name} links {other}");
+            assert!(
+                !impure || PURE.iter().any(|stem| other.starts_with(stem)),
+                "{name} links {other}"
+            );
         }
     }
 }

@@ -22,10 +22,12 @@ use domain::fact::{Block, EvmRead, Fact};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The configured chains, connected to when first used.
 #[derive(Debug, Default)]
 pub struct Evm {
+    timing: Timing,
     connected: OnceLock<Connected>,
 }
 
@@ -66,9 +68,14 @@ impl ChainHealth {
 }
 
 impl Evm {
+    /// With a head that is shared for so long.
+    pub fn with_head(head: Duration) -> Self {
+        Self { timing: Timing { head, ..Timing::default() }, connected: OnceLock::new() }
+    }
+
     /// The chains, by the settings of the first call: they are fetched after start-up and kept.
     pub fn with(&self, chains: &[ChainSettings]) -> &Connected {
-        self.connected.get_or_init(|| Connected::new(chains, &Timing::default()))
+        self.connected.get_or_init(|| Connected::new(chains, &self.timing))
     }
 }
 

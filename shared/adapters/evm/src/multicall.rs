@@ -23,7 +23,7 @@ const MAX_DATA: usize = 100_000;
 pub(crate) const TOO_MUCH: &str = "answers more than 32 KiB";
 
 /// Said of a call that reverts.
-pub(crate) const REVERTED: &str = "reverted";
+pub(crate) use domain::fact::REVERTED;
 
 sol! {
     struct Call3 {

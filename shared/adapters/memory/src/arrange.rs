@@ -208,7 +208,15 @@ impl Memory {
     /// A gate that takes all it needs from here.
     pub fn gate(&self, freshness: Freshness) -> Gate<'_, Self, Self, Self, Self> {
         let memory = &self.fact_memory;
-        Gate { evm: self, solana: self, plugins: self, store: self, memory, freshness }
+        Gate {
+            evm: self,
+            solana: self,
+            plugins: self,
+            store: self,
+            memory,
+            freshness,
+            shares: true,
+        }
     }
 
     /// How many grants there are.

@@ -18,12 +18,14 @@ use domain::fact::{Fact, SolanaRead};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 pub use cluster::{ClusterHealth, ProviderHealth};
 
 /// The configured clusters, connected to when first used.
 #[derive(Debug, Default)]
 pub struct Solana {
+    timing: Timing,
     connected: OnceLock<Connected>,
 }
 
@@ -34,10 +36,15 @@ pub struct Connected {
 }
 
 impl Solana {
+    /// With a head that is shared for so long.
+    pub fn with_head(head: Duration) -> Self {
+        Self { timing: Timing { head, ..Timing::default() }, connected: OnceLock::new() }
+    }
+
     /// The clusters, by the settings of the first call: they are fetched after start-up and kept.
     /// Chains of other families are for other adapters.
     pub fn with(&self, chains: &[ChainSettings]) -> &Connected {
-        self.connected.get_or_init(|| Connected::new(chains, &Timing::default()))
+        self.connected.get_or_init(|| Connected::new(chains, &self.timing))
     }
 }
 

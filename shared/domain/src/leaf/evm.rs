@@ -8,7 +8,7 @@ use crate::condition::{
     Amounts, Comparator, Contract, Erc20, Erc721, Erc1155, Ids, Native, PLACEHOLDER, Unlock,
 };
 use crate::decision::Verdict;
-use crate::fact::{Answer, EvmRead, Question};
+use crate::fact::{Answer, EvmRead, Question, REVERTED};
 use crate::number::{self, U256};
 use std::collections::BTreeSet;
 
@@ -72,6 +72,12 @@ fn own_wallets(viewer: &Viewer<'_>, chain: u64) -> Vec<Address> {
         .collect()
 }
 
+const TOO_MANY: &str = "more wallets delegated to this one than are looked at";
+
+fn is_nothing(fact: &crate::fact::Fact) -> bool {
+    matches!(&fact.answer, Answer::Bytes(bytes) if bytes.is_empty())
+}
+
 /// What delegations cover, by the registry's numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standard {
@@ -87,6 +93,8 @@ struct Purse {
     /// Wallets of which only one token counts: (wallet, id).
     tokens: Vec<(Address, U256)>,
     unknown: Option<String>,
+    /// Whether there are more delegations than are looked at, or they make no sense.
+    doubt: Option<String>,
 }
 
 impl Purse {
@@ -97,7 +105,8 @@ impl Purse {
         ask: &mut Asker<'_>,
     ) -> Self {
         let own = own_wallets(viewer, chain);
-        let mut purse = Self { wallets: own.clone(), tokens: Vec::new(), unknown: None };
+        let mut purse =
+            Self { wallets: own.clone(), tokens: Vec::new(), unknown: None, doubt: None };
         if !delegated {
             return purse;
         }
@@ -106,16 +115,25 @@ impl Purse {
             let fact = ask.ask(call(chain, DELEGATE_REGISTRY, data));
             match reading(fact, |bytes| as_rows(bytes, 7, MAX_DELEGATIONS)) {
                 Reading::Is(rows) => {
+                    if rows.len() == MAX_DELEGATIONS {
+                        purse.doubt = Some(TOO_MANY.to_owned());
+                    }
                     for row in rows {
                         purse.add(&row, wallet, contract, standard);
                     }
                 }
                 Reading::Unknown(reason) => purse.unknown = Some(reason),
                 // No registry on this chain: nobody delegated.
-                Reading::Broken(_) | Reading::Pending => {}
+                Reading::Broken(_) if fact.is_some_and(is_nothing) => {}
+                Reading::Broken(reason) => purse.doubt = Some(reason),
+                Reading::Pending => {}
             }
         }
-        purse.wallets.truncate(viewer.holders.len() + MAX_VAULTS);
+        let most = viewer.holders.len() + MAX_VAULTS;
+        if purse.wallets.len() > most || purse.tokens.len() > MAX_VAULTS {
+            purse.doubt = Some(TOO_MANY.to_owned());
+        }
+        purse.wallets.truncate(most);
         purse.tokens.truncate(MAX_VAULTS);
         purse
     }
@@ -139,7 +157,11 @@ impl Purse {
         if whole && !self.wallets.contains(&from) {
             self.wallets.push(from);
         } else if kind == 3 && here && standard == Standard::Erc721 {
-            self.tokens.push((from, U256::from_be_bytes(*id)));
+            let token = (from, U256::from_be_bytes(*id));
+            // Delegated to two linked wallets it is one token all the same.
+            if !self.tokens.contains(&token) {
+                self.tokens.push(token);
+            }
         }
     }
 }
@@ -158,7 +180,8 @@ pub(super) fn erc721(condition: &Erc721, viewer: &Viewer<'_>, ask: &mut Asker<'_
     let Erc721 { chain, contract, count, ids, traits, delegated } = condition;
     let purse = Purse::new(viewer, (*chain, *contract, Standard::Erc721), *delegated, ask);
     let manners = manners(*chain, *contract, ask);
-    let mut tally = Tally { unknown: purse.unknown.clone(), ..Tally::default() };
+    let mut tally =
+        Tally { unknown: purse.unknown.clone(), doubt: purse.doubt.clone(), ..Tally::default() };
     if ids.is_empty() && traits.is_empty() {
         for wallet in &purse.wallets {
             tally.add(balance_of(*chain, *contract, *wallet, ask));
@@ -215,7 +238,7 @@ fn owns(
 ) -> Reading<bool> {
     let data = abi::call("ownerOf(uint256)", &[abi::uint(id)]);
     let fact = ask.ask(call(*chain, *contract, data));
-    if let Some(Answer::Refused(_)) = fact.map(|fact| &fact.answer) {
+    if matches!(fact.map(|fact| &fact.answer), Some(Answer::Refused(why)) if why == REVERTED) {
         return Reading::Is(false);
     }
     reading(fact, as_address).map(|owner| owner != Address::ZERO && wallets.contains(&owner))
@@ -313,7 +336,7 @@ pub(super) fn erc1155(condition: &Erc1155, viewer: &Viewer<'_>, ask: &mut Asker<
     let Erc1155 { chain, contract, count, ids, delegated } = condition;
     let purse = Purse::new(viewer, (*chain, *contract, Standard::Erc1155), *delegated, ask);
     let manners = manners(*chain, *contract, ask);
-    let mut tally = Tally { unknown: purse.unknown, ..Tally::default() };
+    let mut tally = Tally { unknown: purse.unknown, doubt: purse.doubt, ..Tally::default() };
     let each = Ids::each(ids);
     let candidates: BTreeSet<U256> = match &each {
         Some(each) => each.iter().copied().collect(),
@@ -364,7 +387,7 @@ pub(super) fn erc20(condition: &Erc20, viewer: &Viewer<'_>, ask: &mut Asker<'_>)
     let settled = |answer: &Answer| matches!(answer, Answer::Bytes(bytes) if !bytes.is_empty());
     let fact = ask.ask_steady(question, settled);
     let decimals = reading(fact, as_number);
-    let mut tally = Tally { unknown: purse.unknown, ..Tally::default() };
+    let mut tally = Tally { unknown: purse.unknown, doubt: purse.doubt, ..Tally::default() };
     for wallet in &purse.wallets {
         tally.add(balance_of(*chain, *contract, *wallet, ask));
     }
@@ -400,6 +423,12 @@ pub(super) fn unlock(condition: &Unlock, viewer: &Viewer<'_>, ask: &mut Asker<'_
     let manners = manners(*chain, *contract, ask);
     let mut latest: Option<U256> = None;
     let mut trouble: Option<Finding> = None;
+    // What is not known is never overruled by what is only doubtful.
+    let worse = |trouble: &mut Option<Finding>, finding: Finding| {
+        if trouble.as_ref().is_none_or(|known| known.verdict != Verdict::Unknown) {
+            *trouble = Some(finding);
+        }
+    };
     for wallet in own_wallets(viewer, *chain) {
         let data = abi::call("getHasValidKey(address)", &[abi::address(wallet)]);
         let valid = reading(ask.ask(call(*chain, *contract, data)), as_bool);
@@ -409,11 +438,11 @@ pub(super) fn unlock(condition: &Unlock, viewer: &Viewer<'_>, ask: &mut Asker<'_
             Reading::Is(true) => {}
             Reading::Is(false) | Reading::Pending => continue,
             Reading::Broken(reason) => {
-                trouble = Some(Finding::doubtful(reason));
+                worse(&mut trouble, Finding::doubtful(reason));
                 continue;
             }
             Reading::Unknown(reason) => {
-                trouble = Some(Finding::unknown(reason));
+                worse(&mut trouble, Finding::unknown(reason));
                 continue;
             }
         }
@@ -425,8 +454,8 @@ pub(super) fn unlock(condition: &Unlock, viewer: &Viewer<'_>, ask: &mut Asker<'_
         for index in 0..keys {
             match key_end(*chain, *contract, wallet, index, ask) {
                 Reading::Is(end) => latest = latest.max(Some(end)),
-                Reading::Broken(reason) => trouble = Some(Finding::doubtful(reason)),
-                Reading::Unknown(reason) => trouble = Some(Finding::unknown(reason)),
+                Reading::Broken(reason) => worse(&mut trouble, Finding::doubtful(reason)),
+                Reading::Unknown(reason) => worse(&mut trouble, Finding::unknown(reason)),
                 Reading::Pending => {}
             }
         }
@@ -443,9 +472,10 @@ pub(super) fn unlock(condition: &Unlock, viewer: &Viewer<'_>, ask: &mut Asker<'_
             };
             Finding { until: Some(end), ..Finding::new(Verdict::Yes) }.with_value(value)
         }
-        Some(end) => {
-            Finding::because(Verdict::No, format!("the key ended at {}", crate::rfc3339(end)))
-        }
+        // The lock says that a key is valid, and those that were looked at are not.
+        Some(end) => trouble.unwrap_or_else(|| {
+            Finding::doubtful(format!("the key ended at {}", crate::rfc3339(end)))
+        }),
         None => trouble.unwrap_or_else(|| Finding::because(Verdict::No, "holds no valid key")),
     }
 }
@@ -504,6 +534,8 @@ pub(super) fn contract(condition: &Contract, viewer: &Viewer<'_>, ask: &mut Aske
         };
         best = match (best.verdict, finding.verdict) {
             (Verdict::Yes, _) | (Verdict::Unknown, Verdict::No) => best,
+            // One wallet's doubtful no is not mended by another's good one.
+            (Verdict::No, Verdict::No) if !best.firm => best,
             _ => finding,
         };
     }

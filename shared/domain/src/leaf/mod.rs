@@ -273,8 +273,10 @@ pub fn evaluate(condition: &Condition, viewer: &Viewer<'_>, ask: &mut Asker<'_>)
         Condition::Lambda(condition) => lambda(condition, viewer, ask),
     };
     let moving = ask.asked.iter().filter(|(_, manner)| *manner == Manner::Moving);
-    finding.place =
-        moving.filter_map(|(question, _)| ask.facts.get(question)?.place.clone()).next();
+    // Where nothing moves, the last place that was looked at.
+    let steady = ask.asked.iter().rev().filter(|(_, manner)| *manner != Manner::Moving);
+    let place = |(question, _): &(Question, Manner)| ask.facts.get(question)?.place.clone();
+    finding.place = moving.chain(steady).find_map(place);
     finding
 }
 

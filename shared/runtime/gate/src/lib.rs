@@ -12,6 +12,7 @@ use domain::decision::Freshness;
 use domain::policy::Known;
 use runtime::config::{ConfigError, Environment};
 use runtime::settings::{self, Chains};
+use std::time::Duration;
 
 /// How long what hardly ever changes is good for, in seconds: a token's decimals, where to look.
 const STEADY: u64 = 3600;
@@ -50,7 +51,7 @@ impl Names<'_> {
 impl Gatehouse {
     /// By `CHAINS_SECRET`, `PLUGINS`, `FACTS_TABLE`, and how long facts are good for:
     /// `FACT_SECONDS`, `TIMER_SECONDS` (the same, unless it is set) and `NEGATIVE_SECONDS`;
-    /// `GRACE_SECONDS` and `RECHECK_MINUTES`.
+    /// `GRACE_SECONDS` and `RECHECK_MINUTES`; `HEAD_SECONDS` is how long a chain's head is shared.
     ///
     /// # Errors
     /// Names a variable that is missing or can't be.
@@ -70,12 +71,13 @@ impl Gatehouse {
             grace: environment.number_from_zero("GRACE_SECONDS")?,
             recheck: environment.number("RECHECK_MINUTES")? * 60,
         };
+        let head = Duration::from_secs(environment.number("HEAD_SECONDS")?);
         let plugins = settings::plugins(environment)?;
         Ok(Self {
             chains: Chains::new(environment, aws)?,
             plugin_names: plugins.keys().cloned().collect(),
-            evm: Evm::default(),
-            solana: Solana::default(),
+            evm: Evm::with_head(head),
+            solana: Solana::with_head(head),
             plugins: PluginCaller::new(aws, plugins),
             facts: Facts::new(aws, environment.text("FACTS_TABLE")?),
             memory: FactMemory::default(),
@@ -83,11 +85,11 @@ impl Gatehouse {
         })
     }
 
-    /// The gate.
+    /// The gate; `shares` as in [`Gate::shares`].
     ///
     /// # Errors
     /// When the chains' settings can't be read.
-    pub async fn gate(&self) -> Result<OpenGate<'_>, PortError> {
+    pub async fn gate(&self, shares: bool) -> Result<OpenGate<'_>, PortError> {
         let chains = self.chains.get().await?;
         Ok(Gate {
             evm: self.evm.with(chains),
@@ -96,6 +98,7 @@ impl Gatehouse {
             store: &self.facts,
             memory: &self.memory,
             freshness: self.freshness,
+            shares,
         })
     }
 

@@ -167,6 +167,7 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
             store,
             memory: &functions[function],
             freshness,
+            shares: true,
         };
         let account = format!("eip155:1:{}", address(0xaa, viewer)).parse()?;
         let holders = [Holder::with_key(account)];
