@@ -149,18 +149,19 @@ class Stack:
         """A function's log, oldest first."""
         logs = self.client("logs")
         group = self.resource(f"{logical_id}Logs")
-        found: dict[str, tuple[int, str]] = {}
+        # In order, and a line that two pages have in common once.
+        found: dict[tuple[int, str], None] = {}
         since = 0
         with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
             while True:
                 # The engine's pages have no next one: 10,000 events are all it tells at a time.
                 events = logs.filter_log_events(logGroupName=group, startTime=since)["events"]
-                news = {event["eventId"]: (event["timestamp"], event["message"]) for event in events}
+                news = {(event["timestamp"], event["message"]): None for event in events}
                 if not news.keys() - found.keys():
                     break
                 found |= news
                 since = events[-1]["timestamp"]
-        return [message for _, message in sorted(found.values(), key=lambda line: line[0])]
+        return [message for _, message in sorted(found, key=lambda line: line[0])]
 
     @property
     def api_url(self) -> str:

@@ -1,12 +1,13 @@
 //! How often a decision asks no chain, in a load that is stated here.
 //!
-//! 10,000 viewers come within 30 minutes, each at a time of its own. Each picks one of 200 films by
-//! Zipf's law (exponent 1), watches for 15 minutes and then picks another. A film's policy asks for
-//! one token of one of 20 collections (film `n` has collection `n mod 20`). While it plays, its grant is renewed
-//! every five minutes, as the cookie carrier does; each renewal is a whole decision. Six of ten
-//! viewers hold a token of every collection, the others hold none and try once per film. Twice a second somebody
-//! who watches sells a token: what is known of seller and buyer is evicted, as the watcher of a
-//! chain does. Decisions are spread over eight functions, each with a memory of its own, which is forgotten every ten minutes.
+//! 10,000 viewers sit down within five minutes, each at a time of its own, and watch one film for the
+//! half hour: one of 200 by Zipf's law (exponent 1). A film's policy asks for one token of one of 20
+//! collections (film `n` has collection `n mod 20`). While it plays, its grant is renewed every five
+//! minutes, as the cookie carrier does; each renewal is a whole decision. Nine of ten viewers hold a
+//! token of every collection; the others hold none, and try one film after another, every 15
+//! minutes. Twice a second somebody sells a token: what is known of seller and buyer is evicted, as
+//! the watcher of a chain does. Decisions are spread over eight functions, each with a memory of
+//! its own, which is forgotten every ten minutes.
 
 use adapter_dynamodb::Facts;
 use adapter_memory::Memory;
@@ -31,7 +32,9 @@ const FILMS: usize = 200;
 const COLLECTIONS: u32 = 20;
 const BEGIN: u64 = 1_800_000_000;
 const LENGTH: u64 = 30 * 60;
-const FILM: u64 = 15 * 60;
+const FILM: u64 = 45 * 60;
+const ARRIVALS: u64 = 5 * 60;
+const NEXT_TRY: u64 = 15 * 60;
 const RENEWAL: u64 = 5 * 60;
 const FUNCTIONS: usize = 8;
 const FUNCTION_LIFE: u64 = 10 * 60;
@@ -120,9 +123,9 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
     // (when, viewer, film, when the film ends), the next one on top.
     let mut agenda: BinaryHeap<Reverse<(u64, u32, usize, u64)>> = BinaryHeap::new();
     for viewer in 0..VIEWERS {
-        let count = u8::from(viewer % 10 < 6);
+        let count = u8::from(viewer % 10 < 9);
         (0..COLLECTIONS).for_each(|number| holds(&world, viewer, number, count));
-        let at = BEGIN + dice.roll(LENGTH);
+        let at = BEGIN + dice.roll(ARRIVALS);
         agenda.push(Reverse((at, viewer, FILMS, 0)));
     }
     let (mut decisions, mut silent, mut hits, mut misses) = (0_u64, 0_u64, 0, 0);
@@ -177,7 +180,7 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
         hits += cost.hits;
         misses += cost.misses;
         let granted = decision.verdict == domain::decision::Verdict::Yes;
-        let next = if granted { at + RENEWAL } else { at + FILM };
+        let next = if granted { at + RENEWAL } else { at + NEXT_TRY };
         let film = if granted { film } else { FILMS };
         agenda.push(Reverse((next, viewer, film, ends)));
     }
