@@ -78,6 +78,14 @@ fn is_nothing(fact: &crate::fact::Fact) -> bool {
     matches!(&fact.answer, Answer::Bytes(bytes) if bytes.is_empty())
 }
 
+/// The ids of a contract's tokens that the viewer says to hold.
+fn named_ids(viewer: &Viewer<'_>, chain: u64, contract: Address) -> impl Iterator<Item = U256> {
+    viewer.hints.iter().filter_map(move |hint| match hint {
+        Asset::Evm { chain: on, contract: of, id } if (*on, *of) == (chain, contract) => Some(*id),
+        _ => None,
+    })
+}
+
 /// What delegations cover, by the registry's numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standard {
@@ -256,15 +264,7 @@ fn held_ids(
     let Erc721 { chain, contract, ids, .. } = condition;
     let wanted = |id: U256| ids.is_empty() || ids.iter().any(|range| range.contain(id));
     let few = Ids::each(ids).filter(|ids| !ids.is_empty());
-    let mut candidates: BTreeSet<U256> = viewer
-        .hints
-        .iter()
-        .filter_map(|hint| match hint {
-            Asset::Evm { chain: on, contract: of, id } if (on, of) == (chain, contract) => {
-                Some(*id)
-            }
-            _ => None,
-        })
+    let mut candidates: BTreeSet<U256> = named_ids(viewer, *chain, *contract)
         .chain(purse.tokens.iter().map(|(_, id)| *id))
         .chain(few.iter().flatten().copied())
         .filter(|id| wanted(*id))
@@ -344,15 +344,8 @@ pub(super) fn erc1155(condition: &Erc1155, viewer: &Viewer<'_>, ask: &mut Asker<
             tally.doubt = Some(
                 "the range of ids is too wide to look through: name the token in assets".into(),
             );
-            viewer
-                .hints
-                .iter()
-                .filter_map(|hint| match hint {
-                    Asset::Evm { chain: on, contract: of, id } if (on, of) == (chain, contract) => {
-                        ids.iter().any(|range| range.contain(*id)).then_some(*id)
-                    }
-                    _ => None,
-                })
+            named_ids(viewer, *chain, *contract)
+                .filter(|id| ids.iter().any(|range| range.contain(*id)))
                 .collect()
         }
     };
