@@ -25,6 +25,8 @@ pytestmark = pytest.mark.usefixtures("fresh_functions")
 
 EVM, _, SOLANA = GROUNDS
 EVERY = FaultProxy.FAULTS + FaultProxy.LIES
+# Waits until time is up, again and again.
+SLOW = pytest.param("slow", marks=pytest.mark.proof)
 
 
 def both(gate, ground: Ground) -> tuple[str, str]:
@@ -112,7 +114,7 @@ def test_health_shows_the_bad_provider(gate, proxy, grounds, as_nobody, name):
 
 
 @pytest.mark.parametrize("name", GROUNDS)
-@pytest.mark.parametrize("fault", ["down", "slow", "http_500", "rpc_error", "null", "wrong_chain"])
+@pytest.mark.parametrize("fault", ["down", SLOW, "http_500", "rpc_error", "null", "wrong_chain"])
 def test_two_dead_providers_end_every_decision(gate, proxy, grounds, name, fault):
     """503 for whoever holds and for whoever doesn't: nothing is known of either."""
     ground = grounds[name]
@@ -124,7 +126,7 @@ def test_two_dead_providers_end_every_decision(gate, proxy, grounds, name, fault
     gate.refuses(rule, ground.stranger)
 
 
-@pytest.mark.parametrize("fault", EVERY)
+@pytest.mark.parametrize("fault", [SLOW if fault == "slow" else fault for fault in EVERY])
 def test_a_bad_provider_beside_a_dead_one(gate, proxy, grounds, fault):
     """Whatever it does, it lets nobody in who holds nothing, and calls nobody a stranger who isn't."""
     ground = grounds[EVM]
@@ -154,6 +156,7 @@ def test_two_different_lies_are_no_agreement(gate, proxy, grounds):
 # ---- After it
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", GROUNDS)
 def test_a_breaker_opens_and_closes_again(gate, proxy, grounds, name):
     """After some failures nobody waits for them any more; soon one request tries, and all is well.

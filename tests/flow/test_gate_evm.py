@@ -246,13 +246,13 @@ def test_erc1155(gate, contracts, someone, stranger):
 @pytest.mark.parametrize(
     ("decimals", "amount", "least"),
     [
-        (18, "0.000000000000000001", 1),
+        pytest.param(18, "0.000000000000000001", 1, marks=pytest.mark.proof),
         (18, "10.5", 10_500_000_000_000_000_000),
-        (6, "10.5", 10_500_000),
+        pytest.param(6, "10.5", 10_500_000, marks=pytest.mark.proof),
         # A part of a smallest unit is rounded up: nobody gets in for less.
         (6, "0.0000001", 1),
-        (0, "10.5", 11),
-        (0, "3", 3),
+        pytest.param(0, "10.5", 11, marks=pytest.mark.proof),
+        pytest.param(0, "3", 3, marks=pytest.mark.proof),
     ],
 )
 def test_erc20(gate, contracts, someone, stranger, decimals, amount, least):
@@ -328,6 +328,7 @@ def test_each_comparator(gate, contracts, someone, stranger):
     gate.turns_away(rule(at_least="3"), player, because="answers 2, which is not at least 3")
 
 
+@pytest.mark.proof
 def test_each_type_of_result(gate, contracts, someone, stranger):
     """A yes for whom the contract says so, a no after it says otherwise. Guard: domain, abi.rs, Type::decode."""
     oracle, member = contracts.oracle, someone("member")

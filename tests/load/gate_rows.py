@@ -11,8 +11,8 @@ that are timed, three EVM chains behind the fault proxy, and beside them a funct
     gate.cold_grant         the same for wallets that nobody has asked about before
     gate.hit_rate           share of the facts used that were remembered, 10,000 viewers in 30 minutes (gate/src/viewers.rs), a yes
                             good for 30 minutes as where chains are watched; gate.hit_rate_default: by FactSeconds' default.
-                            gate.silent_decisions: the same load, decisions that asked no chain at all. Each once with the store
-                            in memory and once in DynamoDB
+                            gate.silent_decisions: the same load, decisions that asked no chain at all. Each with the store in
+                            memory, and with `.dynamodb` behind its name in DynamoDB
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ def rows(binaries: Path, row, say) -> list[dict]:
     for name, seconds in (("gate.hit_rate", WATCHED_SECONDS), ("gate.hit_rate_default", _default("FactSeconds"))):
         say(f"{name}: 10,000 viewers, in memory")
         seen = program(binaries, "hit-rate", "memory", str(seconds))
-        made += shares(f"{name}_memory", seen, row)
+        made += shares(name, seen, row)
     with _Stack(binaries, say) as stack:
         for name, seconds in (("gate.hit_rate", WATCHED_SECONDS), ("gate.hit_rate_default", _default("FactSeconds"))):
             say(f"{name}: 10,000 viewers, in DynamoDB (some minutes)")
             seen = program(binaries, "hit-rate", "dynamodb", str(seconds), **stack.facts_environment())
-            made += shares(f"{name}_dynamodb", seen, row)
+            made += shares(f"{name}.dynamodb", seen, row)
         say("gate: round trips of 20 conditions on 3 chains")
         made.append(row("gate.rpc_round_trips", stack.round_trips(), "requests", 20))
         say(f"gate: {GRANTS} grants in turns with as many echoes")

@@ -1315,6 +1315,12 @@ fn a_wallet_too_full_to_look_through_is_told_so() {
     let refused = world.decide(rule.clone(), &me);
     assert!(refused.verdict == No && reason(&refused).contains("name the token"));
     assert_eq!(world.verdict(json!({"none": [rule]}), &me), Unknown);
+    // Nor does it help to spread a token over so many accounts that not all are added up.
+    let world = World::default()
+        .account(MINT, programs::TOKEN, mint(0))
+        .finds(Find::TokenAccounts { owner: SOL, mint: MINT }, &many);
+    assert_eq!(world.verdict(spl("1"), &me), No);
+    assert_eq!(world.verdict(json!({"none": [spl("1")]}), &me), Unknown);
 }
 
 /// Guards: the kind of a Metaplex account, of a group's member, and of what chain a hint is.

@@ -213,7 +213,8 @@ impl Chain {
         }
         match outcome.standing(0) {
             Standing::Agreed(header, _) => {
-                head::head(header, Vec::new(), System.now()).map(|head| head.block)
+                head::head(header, self.confirmations, Vec::new(), System.now())
+                    .map(|head| head.block)
             }
             _ => Err(outcome.reason(0)),
         }
@@ -261,7 +262,7 @@ impl Chain {
             }
         }
         self.reached.store(header.number.to(), Ordering::Relaxed);
-        head::head(&header, out, System.now())
+        head::head(&header, self.confirmations, out, System.now())
     }
 
     fn target(&self, claims: &Claims) -> u64 {

@@ -10,13 +10,13 @@ use domain::Seconds;
 use domain::fact::Block;
 
 /// A head this much older, or newer, than now, in seconds, is none: the chain is stuck, or its
-/// providers are.
-const MAX_HEAD_AGE: Seconds = 30 * 60;
+/// providers are. It is also how long a liar can hold the head back where only one other answers.
+const MAX_HEAD_AGE: Seconds = 5 * 60;
 
-/// A head that is no older is taken without asking all providers, in seconds...
+/// A head that is no older is taken without asking all providers, in seconds.
 const FRESH: Seconds = 60;
 
-/// ...and so much more for each confirmation: the slowest pace of the common chains.
+/// Both are so much longer for each confirmation: the slowest pace of the common chains.
 const BLOCK_TIME: Seconds = 12;
 
 /// Where decisions read.
@@ -37,17 +37,29 @@ pub(crate) fn target(numbers: &[u64], quorum: usize, confirmations: u64) -> Opti
 
 /// Whether it is worth asking the other providers too.
 pub(crate) fn seems_old(header: &Header, confirmations: u64, now: Seconds) -> bool {
-    let fresh = FRESH.saturating_add(BLOCK_TIME.saturating_mul(confirmations));
-    header.timestamp.to::<u64>().saturating_add(fresh) < now
+    header.timestamp.to::<u64>().saturating_add(longer(FRESH, confirmations)) < now
+}
+
+fn longer(age: Seconds, confirmations: u64) -> Seconds {
+    age.saturating_add(BLOCK_TIME.saturating_mul(confirmations))
 }
 
 /// A header as a head.
 ///
 /// # Errors
 /// When it is of another time.
-pub(crate) fn head(header: &Header, out: Vec<usize>, now: Seconds) -> Result<Head, String> {
-    if header.timestamp.to::<u64>().abs_diff(now) > MAX_HEAD_AGE {
-        return Err("the chain is stuck: its newest block is not of the last 30 minutes".into());
+pub(crate) fn head(
+    header: &Header,
+    confirmations: u64,
+    out: Vec<usize>,
+    now: Seconds,
+) -> Result<Head, String> {
+    let oldest = longer(MAX_HEAD_AGE, confirmations);
+    if header.timestamp.to::<u64>().abs_diff(now) > oldest {
+        let minutes = oldest / 60;
+        return Err(format!(
+            "the chain is stuck: its newest block is not of the last {minutes} minutes"
+        ));
     }
     let block = Block { number: header.number.to(), hash: header.hash.to_string() };
     Ok(Head { block, hash: header.hash, out })
@@ -77,11 +89,14 @@ mod tests {
     #[test]
     fn a_head_is_of_now() {
         let now = 1_700_000_000;
-        let made = head(&header(now - 1800), vec![2], now).unwrap();
+        let made = head(&header(now - 300), 0, vec![2], now).unwrap();
         assert_eq!((made.block.number, made.out), (7, vec![2]));
         assert_eq!(made.block.hash, format!("0x{}", "ab".repeat(32)));
-        assert!(head(&header(now - 1801), Vec::new(), now).unwrap_err().contains("stuck"));
-        assert!(head(&header(now + 1801), Vec::new(), now).is_err());
+        let stuck = head(&header(now - 301), 0, Vec::new(), now).unwrap_err();
+        assert_eq!(stuck, "the chain is stuck: its newest block is not of the last 5 minutes");
+        assert!(head(&header(now + 301), 0, Vec::new(), now).is_err());
+        assert!(head(&header(now - 420), 10, Vec::new(), now).is_ok());
+        assert!(head(&header(now - 421), 10, Vec::new(), now).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use domain::{Seconds, account::ChainId};
 use futures_util::future::{join, join_all, try_join};
 use serde_json::json;
 use solana_client::rpc_request::RpcRequest;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What providers say of accounts, with the slot of each answer.
@@ -195,54 +196,38 @@ impl Cluster {
             .unwrap_or_else(|_| Err("the cluster does not answer".to_owned()))
     }
 
-    /// The first provider that finds something is believed; that there is nothing, the second.
+    /// What a quorum of providers finds, together: what one of them makes up is read by agreement
+    /// before it counts, and what it hides another finds.
     async fn find(&self, at: Option<u64>, what: &Find, now: Seconds, until: Instant) -> Fact {
-        let wanted = self.panel.quorum().min(2);
-        let (mut empty, mut too_long, mut silent) = (Vec::new(), false, self.providers.len());
-        for place in self.panel.order() {
-            if Instant::now() >= until || empty.len() == 2 {
-                break;
-            }
-            if !self.panel.admit(place) {
-                continue;
-            }
-            let began = Instant::now();
-            let look = async {
-                let provider = self.checked(place).await?;
-                find::find(provider, &self.panel, what, at).await
-            };
-            match timeout_at(until, look).await.unwrap_or(Err(Failure::Late)) {
-                Ok((keys, slot)) => {
-                    self.panel.answered(place, began.elapsed());
-                    silent -= 1;
-                    if !keys.is_empty() {
-                        let place = Some(Place::Slot(slot));
-                        return Fact { answer: Answer::Keys(keys), place, read_at: now };
-                    }
-                    empty.push(slot);
-                }
+        let too_long = &AtomicBool::new(false);
+        let ask = Ask { blames: false, ..Ask::new(1, until) };
+        let look = |place| async move {
+            let provider = self.checked(place).await?;
+            match find::find(provider, &self.panel, what, at).await {
+                Ok(found) => Ok((vec![Some(())], Some(found))),
                 // Not every provider keeps an index to look into: nothing is wrong with it.
                 Err(failure @ Failure::Error(_)) => {
                     let chain = ChainId::Solana(self.genesis);
                     tracing::warn!(%chain, provider = place, %failure, "a provider can't look");
+                    Ok((vec![None], None))
                 }
                 Err(failure) => {
-                    too_long |= failure == Failure::TooLong;
-                    self.panel.failed(place, &failure);
+                    too_long.fetch_or(failure == Failure::TooLong, Ordering::Relaxed);
+                    Err(failure)
                 }
             }
-        }
-        match empty.iter().min() {
-            Some(slot) if empty.len() >= wanted => {
-                let place = Some(Place::Slot(*slot));
-                Fact { answer: Answer::Keys(Vec::new()), place, read_at: now }
+        };
+        let answers = self.panel.ask(&ask, look).await;
+        if !matches!(answers.standing(0), Standing::Agreed(..)) {
+            if too_long.load(Ordering::Relaxed) {
+                return Fact::unknown("the wallet holds too much to look through", now);
             }
-            _ if too_long => Fact::unknown("the wallet holds too much to look through", now),
-            _ => {
-                let all = self.providers.len();
-                Fact::unknown(format!("{silent} of {all} providers do not answer"), now)
-            }
+            return Fact::unknown(answers.reason(0), now);
         }
+        let found: Vec<_> = answers.replies.into_iter().filter_map(|reply| reply.aside).collect();
+        let place = found.iter().map(|(_, slot)| *slot).min().map(Place::Slot);
+        let found: Vec<_> = found.into_iter().map(|(keys, _)| keys).collect();
+        Fact { answer: Answer::Keys(find::together(&found)), place, read_at: now }
     }
 
     async fn checked(&self, place: usize) -> Result<&Provider, Failure> {

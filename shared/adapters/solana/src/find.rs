@@ -1,4 +1,4 @@
-//! Where to look: one provider's word, which is read by agreement before it counts.
+//! Where to look: what providers find is read by agreement before it counts.
 
 use crate::accounts::{At, Wire};
 use crate::provider::{COMMITMENT, Provider};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use solana_client::rpc_filter::{Memcmp, RpcFilterType};
 use solana_client::rpc_request::RpcRequest;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that is looked at.
 const MOST: usize = 200;
@@ -113,6 +113,18 @@ fn sorted(find: &Find, found: &[Found]) -> Result<Vec<Pubkey>, Failure> {
     Ok(keys)
 }
 
+/// What several found, the best of each first: whoever makes up more than is looked at can't crowd
+/// out what the others found.
+pub(crate) fn together(found: &[Vec<Pubkey>]) -> Vec<Pubkey> {
+    let mut seen = BTreeSet::new();
+    (0..MOST)
+        .flat_map(|rank| found.iter().filter_map(move |keys| keys.get(rank)))
+        .filter(|key| seen.insert(**key))
+        .take(MOST)
+        .copied()
+        .collect()
+}
+
 /// A token account's mint and amount.
 fn token(account: &Wire) -> Result<(Pubkey, u64), Failure> {
     let data = account.bytes()?;
@@ -162,6 +174,20 @@ mod tests {
         dust.push(token_account(2, 9, 50));
         let keys = found(accounts, &dust).unwrap();
         assert_eq!((keys.len(), keys[0]), (MOST, 2));
+    }
+
+    #[test]
+    fn nobody_crowds_out_what_others_find() {
+        let key = |number: u16| {
+            let mut key = [0; 32];
+            key[..2].copy_from_slice(&number.to_be_bytes());
+            Pubkey(key)
+        };
+        let made_up: Vec<_> = (1000..1200).map(key).collect();
+        let together = together(&[made_up, vec![key(1), key(2)]]);
+        assert_eq!(together[..4], [key(1000), key(1), key(1001), key(2)]);
+        assert_eq!(together.len(), MOST);
+        assert_eq!(super::together(&[vec![key(1), key(2)], vec![key(2), key(1)]]).len(), 2);
     }
 
     #[test]

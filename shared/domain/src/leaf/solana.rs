@@ -192,7 +192,15 @@ fn held(
     let find = SolanaRead::Find(Find::TokenAccounts { owner, mint });
     let found = match keys(ask.ask_steady(Question::Solana(chain, find), |_| false)) {
         Reading::Pending => return tally.add(Reading::Pending),
-        Reading::Is(found) => found,
+        Reading::Is(found) => {
+            if found.len() == MAX_LOOKED_AT {
+                tally.doubt = Some(format!(
+                    "the wallet keeps the token in more places than the {MAX_LOOKED_AT} that are \
+                     looked through"
+                ));
+            }
+            found
+        }
         // Most wallets keep a token in one place, which needs no search.
         Reading::Broken(reason) | Reading::Unknown(reason) => {
             tally.unknown = Some(reason);
