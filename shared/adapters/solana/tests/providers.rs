@@ -496,7 +496,7 @@ async fn a_find_takes_a_quorum() {
 async fn a_find_that_cannot_be_answered_opens_no_breaker() {
     for (mode, reason) in [
         (Mode::Body(" ".repeat(5 << 20)), "the wallet holds too much to look through"),
-        (Mode::Error(-32010), "3 of 3 providers do not answer"),
+        (Mode::Error(-32010), "2 of 3 providers do not answer"),
     ] {
         let nodes = nodes::<3>().await;
         for node in &nodes {
