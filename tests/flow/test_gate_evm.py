@@ -388,6 +388,7 @@ def test_unlock(gate, contracts, someone, stranger):
     gate.turns_away(rule, buyer)
 
 
+@pytest.mark.proof
 def test_an_unlock_key_runs_out_by_itself(gate, contracts, someone):
     """No transaction says so, and the chain's newest block is of before. Guard: domain, leaf/evm.rs, unlock."""
     lock, member = contracts.lock, someone("member")
@@ -537,6 +538,7 @@ def test_one_wallet_twice_counts_once(gate, contracts, someone, second_chain):
     gate.admits(contracts.far.condition(), holder)
 
 
+@pytest.mark.proof
 def test_a_token_that_moves_between_linked_wallets_is_never_counted_twice(gate, contracts, someone):
     """Each wallet is asked about alone, so that what is remembered of one may be of before the move, and of the other
     of after it. Guard: domain, decision.rs, Needs::note (one place) and app, gate.rs, read.
@@ -582,6 +584,7 @@ def test_lists_of_accounts(gate, someone, second_chain):
     gate.refuses(far, stranger)
 
 
+@pytest.mark.proof
 def test_a_stretch_of_time(gate, someone):
     """It begins and ends by itself, and no grant outlasts it. Guards: leaf/mod.rs, time; grant_playback.rs."""
     viewer, now = someone("viewer"), time.time()
