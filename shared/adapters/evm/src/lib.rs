@@ -57,16 +57,6 @@ pub struct ProviderHealth {
     pub head: Result<u64, Failure>,
 }
 
-impl ChainHealth {
-    /// What there is to know of how it is set up.
-    pub fn note(&self) -> Option<&'static str> {
-        (self.quorum == 1).then_some(match self.providers.len() {
-            1 => "single provider",
-            _ => "a single provider decides",
-        })
-    }
-}
-
 impl Evm {
     /// With a head that is shared for so long.
     pub fn with_head(head: Duration) -> Self {

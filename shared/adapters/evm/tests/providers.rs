@@ -581,7 +581,6 @@ async fn health_looks_at_every_provider_and_names_no_address() {
     assert_eq!((chain, health.quorum), (ChainId::Eip155(CHAIN), 2));
     assert_eq!(health.head, Ok(block(1000)));
     assert!(health.providers.iter().all(|one| one.head == Ok(1000)));
-    assert_eq!(health.note(), None);
     for (fault, trouble) in [
         (Fault::OtherHash, Failure::Unfit("it contradicts the others")),
         (Fault::OtherChain, Failure::WrongChain),
@@ -608,8 +607,6 @@ async fn health_looks_at_every_provider_and_names_no_address() {
     assert_eq!(states, [State::Closed, State::Open, State::Open]);
     let shown = format!("{connected:?} {health:?}");
     assert!(!shown.contains("127.0.0.1") && !shown.contains("secret"), "{shown}");
-    let alone = connect(&nodes[..1], 1, &timing());
-    assert_eq!(alone.health().await[0].1.note(), Some("single provider"));
 }
 
 /// An address that can't be read is a provider that fails, in its place; others keep theirs.
