@@ -52,12 +52,12 @@ bench: ## release binaries against a minimal node and python; writes target/benc
 	cargo build --release --workspace --bins --locked
 	$(PYTHON_IN) tests/load/bench.py
 
-proof: ## what takes long by nature: the demo from nothing, the tests three times, and the long ones
+proof: ## what takes long by nature: the demo from nothing, faults and browser three times, and the long tests
 	$(TOOLS) browser
 	$(PYTHON_IN) localstack/stack.py reset
 	CHECK=1 $(PYTHON_IN) localstack/demo.py
 	$(PYTHON_IN) localstack/stack.py down
-	for run in 1 2 3; do $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/flow tests/fault tests/browser -q || exit 1; done
+	for run in 1 2 3; do $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/fault tests/browser -q || exit 1; done
 	$(PYTHON_IN) -m pytest -c tests/pytest.ini tests -m proof
 
 clean: ## forget the stack's state and what was built; keeps the tools

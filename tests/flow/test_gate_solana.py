@@ -138,6 +138,19 @@ def test_a_delegated_account_counts_for_its_owner_alone(gate, solana, issuer, so
     gate.turns_away(mint.condition("2"), holder)
 
 
+def test_an_account_that_was_given_away_counts_for_its_new_owner_alone(gate, solana, issuer, someone):
+    """It stays where its first owner's account is looked for. Guard: domain, leaf/solana.rs, held (owner and mint)."""
+    mint, other = Mint.create(solana, issuer), Mint.create(solana, issuer)
+    holder, buyer, cheat = someone("holder"), someone("buyer"), someone("cheat")
+    mint.mint_to(holder, 5)
+    mint.give_away(holder, buyer)
+    gate.refuses(mint.condition(), holder, because="holds 0, needs 1")
+    gate.admits(mint.condition("5"), buyer)
+    # Right but for the mint that it is of.
+    solana.place(mint.account_of(cheat), token_account(other.key, cheat.key, 5), TOKEN)
+    gate.refuses(mint.condition(), cheat, because="holds 0, needs 1")
+
+
 def test_a_mint_that_is_none(gate, solana, issuer, someone):
     """A wallet, a token account, a metadata account, nothing at all. Guard: domain, leaf/solana.rs, Mint::read."""
     mint, holder = Mint.create(solana, issuer), someone("holder")

@@ -463,6 +463,8 @@ def test_wallets_join_a_session(client):
     first = client.sign_in()
     before = claims_of(first.token)
     solana, third = SolanaWallet.fresh(), Wallet.fresh()
+    # Within the same second a new end would be the old one.
+    time.sleep(1.1)
     session = client.link(solana)
     assert session["account"] == client.wallet.account
     assert session["accounts"] == [client.wallet.account, solana.account]

@@ -293,6 +293,11 @@ class Mint:
         parts = [writable(self.account_of(owner)), reading(key_of(delegate)), signer(owner.key)]
         return self.chain.send([Instruction(self.program, struct.pack("<BQ", 4, amount), parts)], owner)
 
+    def give_away(self, owner: SolanaWallet, to) -> str:
+        """The owner's associated account, with all that is in it, is another's from now on (SetAuthority)."""
+        parts = [writable(self.account_of(owner)), signer(owner.key)]
+        return self.chain.send([Instruction(self.program, b"\x06\x02\x01" + bytes(key_of(to)), parts)], owner)
+
     def close(self, owner: SolanaWallet) -> str:
         """Closes the owner's associated account, which must be empty."""
         parts = [writable(self.account_of(owner)), writable(self.chain.payer.key), signer(owner.key)]

@@ -110,6 +110,8 @@ def _value(key: str, value, parameters: dict) -> str:
         return str(parameters[value["Ref"]].get("Default", ""))
     if isinstance(value, (str, int)):
         return str(value)
+    if key == "PLUGINS":
+        return "bench=bench-plugin"
     return "https://192.0.2.1/queue" if key.endswith("_URL") else "bench-" + key.lower().replace("_", "-")
 
 

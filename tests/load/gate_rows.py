@@ -100,6 +100,7 @@ class _Stack:
     def __init__(self, binaries: Path, say):
         cache = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
         self.binaries, self.say = binaries, say
+        self.ours, self.proxy = [], None
         ports = {"ENGINE": 0, "CHAIN": 1, "PROXY": 2, "EDGE": 4, "SOLANA": 5}
         os.environ.update({f"STREAMGATE_{name}_PORT": str(PORT + number) for name, number in ports.items()})
         os.environ.update({"STREAMGATE_STATE": str(cache / "state-bench"), "STREAMGATE_CHAIN_ID": "1"})
@@ -108,6 +109,15 @@ class _Stack:
                 sys.path.insert(0, str(folder))
 
     def __enter__(self) -> _Stack:
+        try:
+            self._start()
+        except BaseException:
+            # What was started must not outlive the bench.
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
         from processes import Process
         from stack import SECOND_CHAIN_ID, Stack
 
@@ -119,6 +129,7 @@ class _Stack:
         self.stack = stack = Stack(say=self.say)
         self.ours = [stack.edge, stack.solana, stack.second_chain, stack.chain, stack.engine]
         self.third = Process("third-chain", stack.state)
+        self.ours.append(self.third)
         port = PORT + 6
         stack.start_second_chain()
         self.third.stop()
@@ -137,7 +148,7 @@ class _Stack:
             {"chain": name, "rpc": [provider_url(proxy_port, name, each) for each in PROVIDERS], "quorum": 2} for name in upstreams
         ]
         self.proxy = FaultProxy(proxy_port, upstreams)
-        stack.up(Chains=json.dumps(chains, separators=(",", ":")), FactSeconds="3600", NegativeSeconds="3600")
+        stack.up(Chains=json.dumps(chains, separators=(",", ":")), FactSeconds="3600", NegativeSeconds="300")
         self.third.wait_ready(lambda: Chain(third).id() == THIRD_CHAIN_ID)
         code = Chain(stack.chain_url).call("eth_getCode", MULTICALL, "latest")
         Chain(third).call("anvil_setCode", MULTICALL, code)
@@ -150,11 +161,11 @@ class _Stack:
         for function in ("PlaybackGrant", "ChainVerify"):
             self._release(function)
         self._echo()
-        return self
 
     def __exit__(self, *_) -> None:
-        self.proxy.stop()
-        for process in (*self.ours, self.third):
+        if self.proxy:
+            self.proxy.stop()
+        for process in self.ours:
             process.stop()
 
     def facts_environment(self) -> dict[str, str]:
