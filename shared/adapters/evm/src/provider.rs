@@ -10,6 +10,7 @@ use alloy::primitives::{Address, B256, Bytes, U64, U256, keccak256};
 use alloy::rpc::client::RpcClient;
 use alloy::transports::{RpcError, TransportError};
 use domain::fact::{Answer, EvmRead};
+use domain::leaf;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -172,34 +173,49 @@ impl Provider {
         }
     }
 
-    /// Reads in as few calls as they fit into. What can't be told from that stays
-    /// [`Read::Crowded`], and is to be asked for singly.
+    /// Reads in as few calls as they fit into, all in one request. What can't be told from that stays
+    /// [`Read::Crowded`], and is to be asked for singly; what is bound to fail is asked for singly
+    /// at once.
     async fn together(&self, block: B256, reads: &[EvmRead]) -> Result<Vec<Read>, Failure> {
-        let parts = multicall::parts(reads);
+        let mut outcomes = vec![Read::Crowded; reads.len()];
+        let (mut alone, joined): (Vec<_>, Vec<_>) =
+            (0..reads.len()).partition(|index| leaf::is_refused_by_right(&reads[*index]));
+        alone.truncate(MAX_SINGLE);
+        let inside: Vec<_> = joined.iter().map(|index| reads[*index].clone()).collect();
+        let parts = multicall::parts(&inside);
         let data: Vec<_> = parts.iter().map(|part| multicall::encode(part)).collect();
-        let questions =
-            |place: &Value| data.iter().map(|data| call(Some(MULTICALL), data, place)).collect();
+        let questions = |place: &Value| {
+            let aggregates = data.iter().map(|data| call(Some(MULTICALL), data, place));
+            aggregates.chain(alone.iter().map(|index| question(&reads[*index], place))).collect()
+        };
         let replies = match self.at(block, questions).await {
             Ok(replies) => replies,
             // One of them answers too much, perhaps; the others must not go short for it.
-            Err(Failure::TooLong) => return Ok(vec![Read::Crowded; reads.len()]),
+            Err(Failure::TooLong) => return Ok(outcomes),
             Err(failure) => return Err(failure),
         };
-        let mut outcomes = Vec::with_capacity(reads.len());
-        for (part, reply) in parts.iter().zip(&replies) {
+        let (aggregates, singles) =
+            replies.split_at_checked(parts.len()).ok_or(Failure::Garbage)?;
+        let mut places = joined.into_iter();
+        for (part, reply) in parts.iter().zip(aggregates) {
+            let places = places.by_ref().take(part.len());
             match reply {
                 Ok(answer) => {
                     let answer: Bytes = parse(answer)?;
                     let inner = multicall::decode(part, &answer).ok_or(Failure::Garbage)?;
-                    outcomes.extend(inner.into_iter().map(|inner| match inner {
-                        Inner::Answer(answer) => Read::Answer(answer),
-                        Inner::Silent => Read::Crowded,
-                    }));
+                    for (place, inner) in places.zip(inner) {
+                        if let Inner::Answer(answer) = inner {
+                            outcomes[place] = Read::Answer(answer);
+                        }
+                    }
                 }
                 Err(told @ (Told::NoBlock | Told::Busy)) => return Err((*told).into()),
                 // Perhaps the doing of one read among them: each for itself, then.
-                Err(_) => outcomes.extend(part.iter().map(|_| Read::Crowded)),
+                Err(_) => places.for_each(drop),
             }
+        }
+        for (place, reply) in alone.into_iter().zip(singles) {
+            outcomes[place] = single(&reads[place], reply)?;
         }
         Ok(outcomes)
     }
@@ -231,18 +247,7 @@ impl Provider {
     }
 
     async fn batch(&self, block: B256, reads: &[EvmRead]) -> Result<Vec<Reply>, Failure> {
-        self.at(block, |place| {
-            let question = |read: &EvmRead| match read {
-                EvmRead::Call { to, data } => {
-                    call(Some(Address::from(to.0)), &Bytes::copy_from_slice(data), place)
-                }
-                EvmRead::Balance(holder) => {
-                    ("eth_getBalance", json!([Address::from(holder.0), place]))
-                }
-            };
-            reads.iter().map(question).collect()
-        })
-        .await
+        self.at(block, |place| reads.iter().map(|read| question(read, place)).collect()).await
     }
 
     /// Asks at a block by its hash (EIP-1898), in the form that the provider takes.
@@ -301,6 +306,16 @@ fn call(to: Option<Address>, data: &Bytes, place: &Value) -> Question {
         None => json!({"data": data}),
     };
     ("eth_call", json!([call, place]))
+}
+
+/// A read by itself.
+fn question(read: &EvmRead, place: &Value) -> Question {
+    match read {
+        EvmRead::Call { to, data } => {
+            call(Some(Address::from(to.0)), &Bytes::copy_from_slice(data), place)
+        }
+        EvmRead::Balance(holder) => ("eth_getBalance", json!([Address::from(holder.0), place])),
+    }
 }
 
 fn reply(answer: Result<Box<RawValue>, TransportError>) -> Result<Reply, Failure> {

@@ -6,6 +6,7 @@ mod scripted;
 
 use adapter_evm::{Connected, Counts, Failure, State, Timing};
 use app::ports::{ChainSettings, EvmChains};
+use domain::abi;
 use domain::account::{Address, ChainId};
 use domain::fact::{Answer, Block, EvmRead, Fact, Place};
 use futures_util::future::join_all;
@@ -459,6 +460,29 @@ async fn a_neighbour_that_burns_all_gas_starves_nobody() {
     let expected = [word(1), refused("answers more than 32 KiB"), word(9)];
     assert_eq!(read(&connected, &reads).await, expected);
     assert_eq!(counts(&connected).disagreements, 0);
+}
+
+/// Guard: `is_refused_by_right`. In an aggregate its silence would tell nothing, and every contract
+/// that nobody has asked about yet would cost a second request.
+#[tokio::test]
+async fn what_every_contract_refuses_rides_along() {
+    let (nodes, connected) = three_with(&patient()).await;
+    read(&connected, &[balance()]).await;
+    nodes[0].requests();
+    nodes[0].methods();
+    let probe = |kind| {
+        let EvmRead::Call { to, .. } = call(kind, 0) else { unreachable!() };
+        EvmRead::Call { to, data: abi::call("streamgateIsNoFunctionOfYours()", &[]) }
+    };
+    let reads = [
+        call(contract::ECHO, 1),
+        probe(contract::REVERTS),
+        probe(contract::BURNS),
+        call(contract::ECHO, 2),
+    ];
+    let expected = [word(1), refused("reverted"), refused("uses up all gas"), word(2)];
+    assert_eq!(read(&connected, &reads).await, expected);
+    assert_eq!((nodes[0].requests(), nodes[0].methods()["eth_call"]), (1, 3));
 }
 
 /// Guard: the bound on what is asked singly.

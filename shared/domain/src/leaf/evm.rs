@@ -48,10 +48,18 @@ fn reading<T>(
     })
 }
 
+const NO_FUNCTION: &str = "streamgateIsNoFunctionOfYours()";
+
+/// Whether a read is the question that every contract with manners refuses: it can be foreseen that
+/// it fails, and why it fails is all that matters of it.
+pub fn is_refused_by_right(read: &EvmRead) -> bool {
+    matches!(read, EvmRead::Call { data, .. } if data.len() == 4 && *data == abi::call(NO_FUNCTION, &[]))
+}
+
 /// A contract that answers a question which no contract knows answers anything. `Some` is the
 /// finding that then stands for all of its answers.
 fn manners(chain: u64, contract: Address, ask: &mut Asker<'_>) -> Option<Finding> {
-    let question = call(chain, contract, abi::call("streamgateIsNoFunctionOfYours()", &[]));
+    let question = call(chain, contract, abi::call(NO_FUNCTION, &[]));
     // A contract refuses; an address without one answers nothing, and may get one.
     let settled = |answer: &Answer| matches!(answer, Answer::Refused(_));
     match ask.ask_steady(question, settled).map(|fact| &fact.answer) {

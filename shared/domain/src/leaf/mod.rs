@@ -18,7 +18,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::str::FromStr;
 
-pub use evm::DELEGATE_REGISTRY;
+pub use evm::{DELEGATE_REGISTRY, is_refused_by_right};
 pub use solana::{associated_token_account, metadata_account, programs};
 
 /// How many assets a viewer may name.
