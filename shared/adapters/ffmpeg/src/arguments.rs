@@ -93,7 +93,6 @@ pub(crate) fn encode(
 ) -> Vec<String> {
     let mut arguments =
         strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
-    arguments.extend(strings(&["-progress", "pipe:1", "-stats_period", "0.5"]));
     arguments.extend_from_slice(source);
     match work {
         Work::Video { renditions, grid, segments } => {

@@ -78,7 +78,8 @@ pub(crate) fn init(file: &[u8]) -> Result<Init, String> {
 }
 
 pub(crate) fn times(init: &Init, file: &[u8]) -> Result<Times, String> {
-    let place = boxes(file)?.find(|(kind, _)| kind == b"moof").ok_or("the segment has no moof")?.1;
+    let place = within(file, 0..file.len())?.into_iter().find(|(kind, _)| kind == b"moof");
+    let (_, place) = place.ok_or("the segment has no moof")?;
     let moof: Moof = first(file)?.ok_or("the segment has no moof")?;
     let [traf] = moof.traf.as_slice() else { return Err("not one track in a segment".into()) };
     let start = traf.tfdt.as_ref().ok_or("the segment has no time")?.base_media_decode_time;
@@ -106,7 +107,8 @@ pub(crate) fn times(init: &Init, file: &[u8]) -> Result<Times, String> {
 /// The encoder of a chunk counts both from its own beginning.
 pub(crate) fn shift(init: &Init, file: &mut [u8], ticks: u64, number: u64) -> Result<(), String> {
     let mut moved = false;
-    for (kind, place) in boxes(file)?.collect::<Vec<_>>() {
+    let all = 0..file.len();
+    for (kind, place) in within(file, all)? {
         match &kind {
             // ISO/IEC 14496-12 8.16.3: version, flags, track, timescale, and the earliest time.
             b"sidx" => {
@@ -163,10 +165,6 @@ fn add(body: &mut [u8], place: usize, ticks: u64) -> Result<(), String> {
 }
 
 type Place = ([u8; 4], Range<usize>);
-
-fn boxes(file: &[u8]) -> Result<impl Iterator<Item = Place>, String> {
-    Ok(within(file, 0..file.len())?.into_iter())
-}
 
 /// The boxes in a part of a file: kind, and from the first byte of the header to the end.
 fn within(file: &[u8], part: Range<usize>) -> Result<Vec<Place>, String> {

@@ -65,38 +65,30 @@ impl Ffmpeg {
         let source = arguments::source(source_url, self.local_files)?;
         let mut command = process::command(&self.directory.join("ffprobe"));
         command.args(arguments::probe(&source, source_url));
-        let output = process::capture(command, PROBE_LIMIT, source_url).await?;
+        let (output, _) = process::run(command, PROBE_LIMIT, source_url).await?;
         probe::parse(&output)
     }
 
     /// Does one piece of work: writes `init.mp4` and the segments of each track into a directory of
     /// its name in `directory`, and measures them. Dropping the future ends the process.
-    ///
-    /// `progress` is told the finished part, from 0 to 1.
     pub async fn encode(
         &self,
         source_url: &str,
         work: &Work,
         directory: &Path,
-        mut progress: impl FnMut(f64) + Send,
     ) -> Result<Vec<Piece>, MediaError> {
         let source = arguments::source(source_url, self.local_files)?;
         let until = Instant::now() + self.encode_limit;
-        let length = length(work);
         let mut complaints = String::new();
         for margin in arguments::MARGINS {
             track::prepare(directory, work).await?;
             let mut command = process::command(&self.directory.join("ffmpeg"));
             command.args(arguments::encode(&source, source_url, work, margin, directory));
             let left = until.saturating_duration_since(Instant::now());
-            complaints = process::follow(command, left, source_url, |seconds| {
-                progress((seconds / length).clamp(0.0, 1.0));
-            })
-            .await?;
+            (_, complaints) = process::run(command, left, source_url).await?;
             let (pieces, length) = track::read(directory, work).await?;
             let whole = matches!(length, Length::Whole) && !process::ends_early(&complaints);
             if whole {
-                progress(1.0);
                 return Ok(pieces);
             }
             if process::network_failed(&complaints) || starts_the_film(work) {
@@ -104,17 +96,6 @@ impl Ffmpeg {
             }
         }
         Err(track::ended_early(&complaints))
-    }
-}
-
-/// In seconds.
-fn length(work: &Work) -> f64 {
-    match work {
-        Work::Video { grid, segments, .. } => {
-            let frames = grid.frames_of(segments);
-            (frames.end - frames.start) as f64 / grid.frame_rate.value()
-        }
-        Work::Audio { grid, .. } => grid.duration_seconds(),
     }
 }
 

@@ -22,7 +22,7 @@ impl Transcoder for Ffmpeg {
         let folder = tempfile::tempdir()
             .map_err(|error| ports::MediaError::Failed(format!("no folder to work in: {error}")))?;
         let directory = folder.path();
-        let pieces = Self::encode(self, source_url, work, directory, |_| {}).await?;
+        let pieces = Self::encode(self, source_url, work, directory).await?;
         let directory = directory.to_owned();
         Ok(Encoded { pieces, directory, folder: Folder(Box::new(folder)) })
     }

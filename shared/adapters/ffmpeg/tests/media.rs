@@ -160,13 +160,10 @@ async fn encode_all(
     let mut tracks: Vec<(String, PathBuf, EncodedTrack)> = Vec::new();
     for work in plan.works() {
         let directory = output.path().join("work");
-        let mut told = Vec::new();
         let pieces = ffmpeg
-            .encode(source, &work, &directory, |part| told.push(part))
+            .encode(source, &work, &directory)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", work.name()));
-        assert_eq!(told.last(), Some(&1.0));
-        assert!(told.is_sorted() && told.iter().all(|part| (0.0..=1.0).contains(part)), "{told:?}");
         assert_eq!(pieces.iter().map(|piece| &*piece.track).collect::<Vec<_>>(), work.tracks());
         for piece in pieces {
             let (from, to) = (directory.join(&piece.track), output.path().join(&piece.track));
@@ -310,7 +307,7 @@ async fn scripts_that_open_other_files_open_nothing() {
         let (outer, _) = serve(vec![(name, script.into_bytes())], None).await;
         let source = format!("{outer}{name}?X-Amz-Signature=5ec2e7");
         refused(Ffmpeg::new(tools()).probe(&source).await);
-        refused(Ffmpeg::new(tools()).encode(&source, &work, &path.join("out"), |_| {}).await);
+        refused(Ffmpeg::new(tools()).encode(&source, &work, &path.join("out")).await);
     }
     assert_eq!(asked.count(), 0, "the address in a script was asked for");
     // And the listener would have been heard: the same address as a source is asked for.
@@ -506,13 +503,13 @@ async fn a_source_is_read_over_http() {
     assert_eq!(refused(ffmpeg.probe(&format!("{server}/empty")).await), "The file is empty.");
     // A connection that breaks is taken up again where it ended.
     let (breaking, asked) = serve(vec![("/film", film)], Some(half)).await;
-    ffmpeg.encode(&format!("{breaking}/film"), &work, &again, |_| {}).await.unwrap();
+    ffmpeg.encode(&format!("{breaking}/film"), &work, &again).await.unwrap();
     assert!(asked.count() > 2);
     // No right to read: tried again, and the signature is not told.
     let denied = format!("{server}/other?X-Amz-Signature=5ec2e7");
     for result in [
         ffmpeg.probe(&denied).await.map(|_| ()),
-        ffmpeg.encode(&denied, &work, &again, |_| {}).await.map(|_| ()),
+        ffmpeg.encode(&denied, &work, &again).await.map(|_| ()),
     ] {
         let Err(MediaError::Failed(text)) = result else { panic!("{result:?}") };
         assert!(text.contains("403"), "{text}");
@@ -527,13 +524,13 @@ async fn a_film_that_is_cut_off_is_refused() {
     for (name, more) in
         [("film.mp4", &["-movflags", "+faststart"][..]), ("film.mkv", &["-f", "matroska"])]
     {
-        let whole = film(directory.path(), name, "640x360", "25", more);
-        let bytes = std::fs::read(&whole).unwrap();
+        let complete = film(directory.path(), name, "640x360", "25", more);
+        let bytes = std::fs::read(&complete).unwrap();
         let source =
             write(directory.path(), &format!("cut-{name}"), &bytes[..bytes.len() * 6 / 10]);
-        let (_, plan) = planned(&local(), &whole).await;
+        let (_, plan) = planned(&local(), &complete).await;
         let output = directory.path().join("out");
-        let reason = refused(local().encode(&source, &whole(&plan), &output, |_| {}).await);
+        let reason = refused(local().encode(&source, &whole(&plan), &output).await);
         assert!(reason.contains("ends before"), "{reason}");
     }
 }
@@ -545,11 +542,11 @@ async fn a_long_encode_is_ended_and_a_dropped_one_too() {
     let (_, plan) = planned(&local(), &source).await;
     let output = directory.path().join("out");
     let hurried = local().with_encode_limit(Duration::from_millis(50));
-    let result = hurried.encode(&source, &whole(&plan), &output, |_| {}).await;
+    let result = hurried.encode(&source, &whole(&plan), &output).await;
     assert!(matches!(result, Err(MediaError::Failed(_))), "{result:?}");
 
     let (ffmpeg, work) = (local(), whole(&plan));
-    let encode = ffmpeg.encode(&source, &work, &output, |_| {});
+    let encode = ffmpeg.encode(&source, &work, &output);
     assert!(tokio::time::timeout(Duration::from_millis(300), encode).await.is_err());
     tokio::time::sleep(Duration::from_millis(300)).await;
     let output = output.to_string_lossy().into_owned();
@@ -569,11 +566,11 @@ async fn what_an_earlier_try_left_is_taken_away() {
     let tracks = output.join(name);
     std::fs::create_dir_all(&tracks).unwrap();
     write(&tracks, "00009.m4s", b"stale");
-    let pieces = local().encode(&source, &whole(&plan), &output, |_| {}).await.unwrap();
+    let pieces = local().encode(&source, &whole(&plan), &output).await.unwrap();
     assert_sizes(&tracks, &pieces[0].encoded);
     // Files that are not ours are not touched.
     write(&tracks, "letter.txt", b"mine");
-    let result = local().encode(&source, &whole(&plan), &output, |_| {}).await;
+    let result = local().encode(&source, &whole(&plan), &output).await;
     assert!(matches!(result, Err(MediaError::Failed(_))));
     assert!(tracks.join("letter.txt").exists());
 }
