@@ -20,7 +20,7 @@ impl Sqs {
     }
 
     /// The FIFO queue at `url`: messages with the same text in the field `group` are worked on one
-    /// after the other, and of equal ones within five minutes the queue keeps one.
+    /// after the other.
     pub fn in_groups(
         config: &aws_config::SdkConfig,
         url: impl Into<String>,
@@ -50,10 +50,14 @@ impl<Message: Serialize> Queue<Message> for Sqs {
     async fn send(&self, message: &Message) -> Result<(), PortError> {
         let body = serde_json::to_value(message).map_err(|error| PortError::new("sqs", error))?;
         let group = self.group.and_then(|field| body[field].as_str()).map(str::to_owned);
+        // Every message counts: one that was lost is sent again with the same text, and the queue
+        // would take that for a copy.
+        let unlike_any = group.as_ref().map(|_| format!("{:032x}", rand::random::<u128>()));
         self.client
             .send_message()
             .queue_url(&self.url)
             .set_message_group_id(group)
+            .set_message_deduplication_id(unlike_any)
             .message_body(body.to_string())
             .send()
             .await
