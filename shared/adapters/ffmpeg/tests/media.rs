@@ -435,6 +435,12 @@ fn assert_every_segment_decodes_alone(
         assert_eq!(complaints, "", "segment {number}");
         let count = ["-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames"];
         let (text, _) = run("ffprobe", &[&count[..], &["-of", "csv=p=0", &path]].concat());
+        // Up to where its first picture ends, as another reader sees it.
+        let place = ["-v", "error", "-read_intervals", "%+#1", "-show_entries", "packet=pos,size"];
+        let (place, _) = run("ffprobe", &[&place[..], &["-of", "csv=p=0", &path]].concat());
+        let numbers = place.trim().split(',').map(|number| number.parse::<u64>().unwrap());
+        let key_bytes = track.segments[number - 1].key_bytes;
+        assert_eq!(numbers.sum::<u64>() - init.len() as u64, key_bytes, "segment {number}");
         let expected = left.min(in_segment);
         assert_eq!(text.trim().trim_end_matches(',').parse::<u64>().unwrap(), expected);
         left -= expected;
