@@ -106,6 +106,21 @@ class Step:
     text: str
 
 
+def transcoded(video: dict) -> tuple[float, str]:
+    """How far a film is: the part that is done, and in words."""
+    done, total = video.get("tasks_done", 0), video.get("tasks_total", 0)
+    if not total:
+        return 0.0, "waiting for the plan"
+    progress = video.get("progress", {})
+    words = [f"{done} of {total} tasks"]
+    words += [f"{track['name']} {track['done']:.0%}" for track in progress.get("tracks", [])]
+    if progress.get("watchable_seconds"):
+        words.append(f"{progress['watchable_seconds']:.0f} s can be watched")
+    if "seconds_left" in progress:
+        words.append(f"about {progress['seconds_left']} s left")
+    return done / total, ", ".join(words)
+
+
 def size_in_words(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
@@ -349,9 +364,7 @@ class Demo:
             video = self.as_creator.wait_for_stage(
                 video_id,
                 timeout=max(300.0, size / 5e4),
-                progress=lambda done, total: self.screen.bar(
-                    f"transcoding “{title}”", done / total if total else 0, f"{done} of {total} tasks" if total else "waiting for the plan"
-                ),
+                progress=lambda seen: self.screen.bar(f"transcoding “{title}”", *transcoded(seen)),
             )
             length = video.get("duration_seconds", 0)
             step.text = f"“{title}” transcoded: {length:.1f} s of film in {video.get('tasks_total', 0)} tasks, {video_id}"

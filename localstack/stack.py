@@ -361,6 +361,8 @@ class Stack:
         return {
             "Creators": os.environ.get("STREAMGATE_CREATORS", FIRST_ACCOUNT),
             "Chains": json.dumps(self.chains(), separators=(",", ":")),
+            # What is shown on one machine is short: cut finely, it can be watched soon, and progress is seen.
+            "ChunkSeconds": "8",
             **changes,
         }
 

@@ -82,7 +82,8 @@ def stack():
         try:
             stack.start_second_chain()
             chains = json.dumps(configured_chains(stack), separators=(",", ":"))
-            stack.up(Chains=chains, MaxDurationSeconds=str(LONGEST), **FRESHNESS)
+            # A chunk is one segment: a film of some seconds is cut as one of hours is.
+            stack.up(Chains=chains, MaxDurationSeconds=str(LONGEST), ChunkSeconds="4", **FRESHNESS)
         except StackError as problem:
             # Once, and not for each of some hundred tests.
             pytest.exit(f"the stack did not start: {problem}", returncode=1)

@@ -522,7 +522,7 @@
       document.title = `${video.title} · StreamGate`;
       find("meta").textContent = video.duration_seconds ? `${clock(video.duration_seconds)} long` : "";
       showPolicy();
-      if (video.stage !== "ready") return await notReady(mine, play);
+      if (!watchable(video)) return await notReady(mine, play);
       if (!session.read()) return invite();
       if (play) return await watch();
       say("invite", { headline: "Ready when you are", text: "You are signed in.", action: { label: "Watch", run: () => watch() } });
@@ -548,6 +548,10 @@
     }
   };
 
+  /** Whether there is something to see: of a film that is still transcoded, its beginning. Others are not told of less. */
+  const watchable = ({ stage, owner, progress }) =>
+    stage === "ready" || (stage === "transcoding" && (!owner || (progress?.watchable_seconds ?? 0) > 0));
+
   const notReady = async (mine, play) => {
     if (video.stage === "failed") {
       return say("error", { eyebrow: "Transcode failed", headline: "This film could not be prepared", text: video.reason ?? "No reason was given." });
@@ -561,12 +565,14 @@
     say("preparing", {
       eyebrow: "Not ready yet",
       headline: words ?? "Being prepared",
-      text: "This page goes on by itself when the film is ready.",
-      progress: total > 0 ? { part: done / total, text: `${done} of ${total} parts done` } : { text: "" },
+      text: "This page goes on by itself when the film begins to be there.",
+      progress: total > 0 ? { part: done / total, text: `${done} of ${total} parts done${left(video.progress)}` } : { text: "" },
     });
     await sleep(2);
     if (mine === turn) await load(play);
   };
+
+  const left = (progress) => (progress?.seconds_left === undefined ? "" : `, about ${clock(progress.seconds_left)} left`);
 
   /** 503 is "not now", not "no": waits as long as the server says, and asks again. */
   const waitAndRetry = async (problem, again) => {

@@ -1,7 +1,6 @@
 """The process dies between the last task and publishing; the film is published all the same.
 
-Guard: a task that is delivered again and finds itself done asks for publishing again when all are done and the film is
-not open yet (app::run_task, the last lines). SQS delivers it again because the dead process never said it was done.
+Guard: a task that is delivered again and finds itself done asks for publishing again (app::run_task, the last line). SQS delivers it again because the dead process never said it was done.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ def test_a_lost_publish_message_is_sent_again(stack, as_creator, as_holder, play
     with inside.paused(stack, "TranscodePublish"):
         video = as_creator.upload(film, "Never published", policy)["id"]
         inside.wait_until(lambda: as_creator.video(video)["tasks_done"] == 3, 60, "its tasks never ended")
-        inside.wait_until(lambda: inside.queue_sizes(stack)["PublishQueue"] == 1, 20, "nobody asked for publishing")
+        inside.wait_until(lambda: inside.queue_sizes(stack)["PublishQueue"] == 3, 20, "not every task asked for publishing")
         inside.wait_until(lambda: inside.queue_sizes(stack)["TaskQueue"] == 0, 20, "tasks are left")
         # As if the last worker had died before it sent it.
         stack.client("sqs").purge_queue(QueueUrl=stack.output("PublishQueueUrl"))
@@ -37,7 +36,7 @@ def test_publishing_that_stopped_halfway_is_done_again(stack, as_creator, as_hol
     """The publisher wrote some of its files and died. Guard: it writes the same again, and the stage moves last."""
     with inside.paused(stack, "TranscodePublish"):
         video = as_creator.upload(small_film, "Half published", policy)["id"]
-        inside.wait_until(lambda: inside.queue_sizes(stack)["PublishQueue"] == 1, 60, "nobody asked for publishing")
+        inside.wait_until(lambda: inside.queue_sizes(stack)["PublishQueue"] >= 1, 60, "nobody asked for publishing")
         bucket = stack.output("MediaBucketName")
         stack.client("s3").put_object(Bucket=bucket, Key=f"v/{video}/master.m3u8", Body=b"#EXTM3U\n# cut off")
         # Not open before it is whole.

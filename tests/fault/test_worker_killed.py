@@ -41,7 +41,7 @@ def test_a_killed_workers_task_is_done_by_another(stack, as_creator, as_holder, 
                     os.kill(pid, signal.SIGKILL)
         assert as_creator.video(video)["stage"] == "transcoding"
         ready = as_creator.wait_for_stage(video, timeout=90)
-    assert (ready["tasks_done"], ready["tasks_total"]) == (3, 3)
+    assert (ready["tasks_done"], ready["tasks_total"]) == (6, 6)
 
     tracks = player.hls(as_holder.playback(video)["hls"])
     pictures = [track for track in tracks if track.kind == "video"]

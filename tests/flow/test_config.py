@@ -67,6 +67,7 @@ def test_each_missing_variable_stops_the_start_and_is_named(stack, logical_id):
         ("VideoCreate", "MAX_UPLOAD_BYTES", "1.5"),
         ("VideoCreate", "CREATORS", "0x12,alice"),
         ("TranscodePlan", "MAX_DURATION_SECONDS", "1h"),
+        ("TranscodePlan", "CHUNK_SECONDS", "soon"),
         ("TranscodeWork", "LEASE_SECONDS", "never"),
     ],
 )

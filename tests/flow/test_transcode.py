@@ -72,13 +72,21 @@ def test_progress_counts_finished_tasks_and_ends_complete(stack, as_creator, as_
     seen = []
     identifier = as_creator.upload(film, "Progress", policy)["id"]
     assert as_stranger.ask("GET", f"/v1/videos/{identifier}").status_code == 404
-    ready = as_creator.wait_for_stage(identifier, timeout=90, progress=lambda *both: seen.append(both), interval=0.1)
-    done = [done for done, total in seen]
-    assert done == sorted(done) and {total for _, total in seen} <= {0, 3}
+    ready = as_creator.wait_for_stage(identifier, timeout=90, progress=seen.append, interval=0.1)
+    done = [video["tasks_done"] for video in seen]
+    assert done == sorted(done) and {video["tasks_total"] for video in seen} <= {0, 3}
     assert len(set(done)) > 1, "progress was never seen on its way"
+    progress = [video["progress"] for video in seen if "progress" in video]
+    assert progress and all([track["name"] for track in each["tracks"]] == ["360p", "720p", "audio"] for each in progress)
+    for track in range(3):
+        parts = [each["tracks"][track]["done"] for each in progress]
+        assert parts == sorted(parts) and parts[-1] <= 1
+    watchable = [each["watchable_seconds"] for each in progress]
+    assert watchable == sorted(watchable) and set(watchable) <= {0, 4, 6}
+    assert "progress" not in ready
     assert (ready["tasks_done"], ready["tasks_total"]) == (3, 3)
     assert ready["duration_seconds"] == pytest.approx(6, abs=0.1)
-    assert set(inside.tasks(stack, identifier)) == {"360p", "720p", "audio"}
+    assert set(inside.tasks(stack, identifier)) == {"360p+720p-00001", "360p+720p-00002", "audio"}
     # What others see of it is what they need, and no more.
     public = as_stranger.video(identifier)
     assert set(public) == {"id", "title", "stage", "duration_seconds", "policy"}

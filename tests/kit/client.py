@@ -217,7 +217,7 @@ class Client:
         video: str,
         stage: str = "ready",
         timeout: float = 300.0,
-        progress: Progress | None = None,
+        progress: Callable[[dict], None] | None = None,
         interval: float = 0.5,
     ) -> dict:
         """Polls until the film is at `stage`. A film that fails instead raises at once, with its reason."""
@@ -225,7 +225,7 @@ class Client:
         while True:
             seen = self.get("GET", f"/v1/videos/{video}", patience=timeout)
             if progress:
-                progress(seen.get("tasks_done", 0), seen.get("tasks_total", 0))
+                progress(seen)
             if seen["stage"] == stage:
                 return seen
             if seen["stage"] == "failed":

@@ -96,7 +96,11 @@ def playlist_objects(stack, video: str) -> set[str]:
     folder = f"v/{video}"
     body = stack.client("s3").get_object(Bucket=stack.output("MediaBucketName"), Key=f"{folder}/presentation.json")["Body"]
     presentation = json.loads(body.read())
-    names = {"presentation.json", "master.m3u8", "manifest.mpd"} | {f"{track['name']}.m3u8" for track in presentation["tracks"]}
+    names = {"presentation.json", "master.m3u8", "manifest.mpd"}
+    for track in presentation["tracks"]:
+        names.add(f"{track['name']}.m3u8")
+        if track["encoded"]["kind"]["type"] == "video":
+            names.add(f"{track['name']}-iframes.m3u8")
     return {f"{folder}/{name}" for name in names}
 
 
@@ -125,7 +129,10 @@ def purge(stack) -> None:
 
 def send(stack, queue: str, body: dict) -> None:
     """`queue` is Plan, Task or Publish."""
-    stack.client("sqs").send_message(QueueUrl=stack.output(f"{queue}QueueUrl"), MessageBody=json.dumps(body))
+    more = {}
+    if queue == "Publish":
+        more = {"MessageGroupId": body["video"], "MessageDeduplicationId": os.urandom(16).hex()}
+    stack.client("sqs").send_message(QueueUrl=stack.output(f"{queue}QueueUrl"), MessageBody=json.dumps(body), **more)
 
 
 def arrived(stack, video: str) -> dict:

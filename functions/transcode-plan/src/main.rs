@@ -19,6 +19,7 @@ fn main() -> Result<(), runtime::Error> {
         let limits = &Limits {
             max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
             max_pixels: MAX_PIXELS,
+            chunk_seconds: environment.number("CHUNK_SECONDS")?,
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;

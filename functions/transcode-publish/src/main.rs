@@ -1,4 +1,4 @@
-//! SQS: every task of a video is done.
+//! SQS: a task of a video is done.
 
 use adapter_dynamodb::{Tasks, Videos};
 use adapter_eventbridge::EventBridge;
@@ -19,7 +19,7 @@ fn main() -> Result<(), runtime::Error> {
         let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
         let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
         queue::serve("transcode-publish", own, async move |message| {
-            let PublishMessage { video } = message.json()?;
+            let PublishMessage { video, .. } = message.json()?;
             publish_video(&System, videos, tasks, media, events, &video).await
         })
         .await

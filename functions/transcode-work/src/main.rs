@@ -19,7 +19,7 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, &table);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
-        let next = &Sqs::new(&aws, environment.text("PUBLISH_QUEUE_URL")?);
+        let next = &Sqs::in_groups(&aws, environment.text("PUBLISH_QUEUE_URL")?, "video");
         let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
         let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
         queue::serve("transcode-work", own, async move |message| {

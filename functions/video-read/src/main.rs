@@ -1,6 +1,7 @@
 //! `GET /v1/videos` and `GET /v1/videos/{id}`
 
-use adapter_dynamodb::Videos;
+use adapter_dynamodb::{Tasks, Videos};
+use app::ports::System;
 use app::read_video::{list_videos, read_video};
 use runtime::http::{self, Reply};
 use runtime::settings::Sessions;
@@ -10,7 +11,9 @@ fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
         let sessions = &Sessions::new(&environment, &aws)?;
-        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        let table = environment.text("VIDEOS_TABLE")?;
+        let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);
+        let videos = &Videos::new(&aws, &table);
         http::serve(move |request| async move {
             if http::path(&request, "id").is_err() {
                 let caller = sessions.caller(&request).await?;
@@ -19,7 +22,8 @@ fn main() -> Result<(), runtime::Error> {
             }
             let caller = sessions.caller_if_any(&request).await?;
             let id = http::video_id(&request)?;
-            Reply::json(200, &read_video(videos, caller.as_ref(), &id).await?)
+            let video = read_video(&System, videos, tasks, caller.as_ref(), &id).await?;
+            Reply::json(200, &video)
         })
         .await
     })

@@ -11,7 +11,7 @@ use domain::decision::{Decision, Verdict};
 use domain::grant::{self, Grant};
 use domain::leaf::Asset;
 use domain::session::Session;
-use domain::video::{Stage, Video};
+use domain::video::Video;
 use domain::{Seconds, rfc3339};
 
 /// How often a decision is made anew because the policy changed under it.
@@ -90,7 +90,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
     check_assets(&wish.assets)?;
     for _ in 0..ATTEMPTS {
         let video = match videos.get(id).await? {
-            Some(video) if video.stage == Stage::Ready => video,
+            Some(video) if video.is_watchable() => video,
             Some(video) if caller.owns(video.owner) => {
                 return Err(Problem::VideoNotReady(video.stage.as_str()).into());
             }

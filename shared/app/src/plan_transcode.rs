@@ -7,7 +7,12 @@ use crate::ports::{
 use domain::Seconds;
 use domain::ladder::{self, Limits};
 use domain::video::{Stage, Task, source_key};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// How many tasks are written side by side.
+const TASKS_AT_ONCE: usize = 16;
 
 /// How long a worker may read the source; longer than any function lives.
 pub const SOURCE_LIFETIME: Seconds = 3600;
@@ -22,15 +27,18 @@ pub struct TaskMessage {
     pub task: String,
 }
 
-/// A message to whoever publishes.
+/// A message to whoever publishes: one video's are worked on one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishMessage {
     /// The video.
     pub video: String,
+    /// The task that is finished.
+    pub task: String,
 }
 
-/// Plans a video's transcode. Done twice or late, it only sends again what is not finished.
+/// Plans a video's transcode. The plan is written first, and once; done twice or late, it only sends
+/// again what is not finished.
 ///
 /// # Errors
 /// What is worth another try. An input that can't become a film fails the video instead.
@@ -52,7 +60,7 @@ pub async fn plan_transcode(
         return Ok(());
     };
     // Failed before it was planned, and brought back by a redrive: from the start.
-    let unplanned = video.stage == Stage::Failed && video.redrivable && video.tasks_total == 0;
+    let unplanned = video.stage == Stage::Failed && video.redrivable && video.plan.is_none();
     if matches!(video.stage, Stage::Uploading | Stage::Uploaded) || unplanned {
         let source = uploads.source_url(&source_key(id), SOURCE_LIFETIME).await?;
         let probe = match transcoder.probe(&source).await {
@@ -69,26 +77,32 @@ pub async fn plan_transcode(
                     .await;
             }
         };
-        for work in &plan.works {
-            let task = Task {
-                video: id.to_owned(),
-                task: work.name().to_owned(),
-                work: work.clone(),
-                output: None,
-            };
-            tasks.create(&task).await?;
-        }
-        let change = Change::Transcoding {
-            tasks: u32::try_from(plan.works.len()).unwrap_or(u32::MAX),
-            duration_seconds: probe.duration_seconds,
-        };
+        let change = Change::Transcoding { plan, duration_seconds: probe.duration_seconds };
         videos.advance(id, &BEFORE, &change, clock.now()).await?;
-    } else if !video.is_open() {
-        return Ok(());
     }
-    for task in tasks.list(id).await? {
-        if task.output.is_none() {
-            queue.send(&TaskMessage { video: task.video, task: task.task }).await?;
+    // The plan that was written, which may be another's: all that follows is by that one.
+    let plan = match videos.get(id).await? {
+        Some(video) if video.is_open() => video.plan,
+        _ => return Ok(()),
+    };
+    let Some(plan) = plan else { return Ok(()) };
+    let works = plan.works();
+    for works in works.chunks(TASKS_AT_ONCE) {
+        let created = works.iter().map(|work| async {
+            let (video, task) = (id.to_owned(), work.name());
+            tasks.create(&Task { video, task, work: work.clone(), output: None }).await
+        });
+        try_join_all(created).await?;
+    }
+    let finished: BTreeSet<_> = tasks
+        .list(id)
+        .await?
+        .into_iter()
+        .filter_map(|task| task.output.is_some().then_some(task.task))
+        .collect();
+    for work in works {
+        if !finished.contains(&work.name()) {
+            queue.send(&TaskMessage { video: id.to_owned(), task: work.name() }).await?;
         }
     }
     Ok(())

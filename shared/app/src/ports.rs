@@ -8,9 +8,9 @@ use domain::Seconds;
 use domain::account::{Address, ChainId, Genesis, Wallet};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::Grant;
-use domain::ladder::{Probe, Work};
+use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
-use domain::presentation::{EncodedTrack, Track};
+use domain::presentation::Piece;
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
 use std::path::{Path, PathBuf};
@@ -104,12 +104,17 @@ pub trait VideoStore {
 pub enum Change {
     /// The file is whole.
     Uploaded,
-    /// Tasks are planned.
+    /// The work is planned.
     Transcoding {
-        /// How many.
-        tasks: u32,
+        /// Into what; the first plan that is written counts.
+        plan: TranscodePlan,
         /// How long the film is.
         duration_seconds: f64,
+    },
+    /// Its beginning can be watched.
+    Growing {
+        /// How many segments of it.
+        segments: u64,
     },
     /// It can be watched.
     Ready,
@@ -129,7 +134,7 @@ impl Change {
     pub fn stage(&self) -> Stage {
         match self {
             Self::Uploaded => Stage::Uploaded,
-            Self::Transcoding { .. } => Stage::Transcoding,
+            Self::Transcoding { .. } | Self::Growing { .. } => Stage::Transcoding,
             Self::Ready => Stage::Ready,
             Self::Failed { .. } => Stage::Failed,
             Self::Deleting => Stage::Deleting,
@@ -151,7 +156,7 @@ pub trait TaskStore {
         &self,
         video: &str,
         task: &str,
-        output: &Track,
+        output: &[Piece],
         now: Seconds,
     ) -> Result<bool, PortError>;
     /// Forgets all of a video's.
@@ -210,10 +215,18 @@ pub struct ReceivedPart {
 
 /// Where segments and playlists lie (S3, read by CloudFront).
 pub trait MediaStore {
-    /// Writes an object.
-    async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), PortError>;
-    /// Writes a file as an object.
-    async fn put_file(&self, key: &str, content_type: &str, path: &Path) -> Result<(), PortError>;
+    /// Writes an object that caches keep for so many seconds.
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        max_age: Seconds,
+        body: Vec<u8>,
+    ) -> Result<(), PortError>;
+    /// Writes a file as an object that never changes: what is there already stays. Answers with the
+    /// size of what is there then.
+    async fn keep_file(&self, key: &str, content_type: &str, path: &Path)
+    -> Result<u64, PortError>;
     /// Reads an object.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// Removes every object under a folder.
@@ -328,16 +341,15 @@ pub trait Transcoder {
     async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, MediaError>;
 }
 
-/// The files that a task made.
+/// The files that a task made: of each piece its init segment and its segments, in a folder of its
+/// track's name.
 #[derive(Debug)]
 pub struct Encoded {
     /// What they hold.
-    pub track: EncodedTrack,
-    /// A name made of their content.
-    pub digest: String,
-    /// Name and place of each, in order.
-    pub files: Vec<(String, PathBuf)>,
-    /// Keeps the folder until the files are stored.
+    pub pieces: Vec<Piece>,
+    /// Where the tracks' folders are.
+    pub directory: PathBuf,
+    /// Keeps them until they are stored.
     pub folder: Folder,
 }
 

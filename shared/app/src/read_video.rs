@@ -1,11 +1,11 @@
 //! `GET /v1/videos`, `GET /v1/videos/{id}`: what a creator sees, and what a viewer may.
 
-use crate::ports::VideoStore;
+use crate::ports::{Clock, TaskStore, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::account::Wallet;
-use domain::rfc3339;
 use domain::session::Session;
-use domain::video::{Stage, Video};
+use domain::video::{Stage, Task, Video};
+use domain::{Seconds, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,8 +33,53 @@ struct OwnView {
     content_type: String,
     tasks_done: u32,
     tasks_total: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
     created_at: String,
     updated_at: String,
+}
+
+/// How far a transcode is.
+#[derive(Debug, Serialize)]
+struct Progress {
+    tracks: Vec<TrackProgress>,
+    /// How much of the film can be watched already.
+    watchable_seconds: f64,
+    /// How long it will take by what it took so far; not known before a task is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_left: Option<Seconds>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrackProgress {
+    name: String,
+    /// From 0 to 1.
+    done: f64,
+}
+
+impl Progress {
+    /// None before there is a plan.
+    fn of(video: &Video, tasks: &[Task], now: Seconds) -> Option<Self> {
+        let plan = video.plan.as_ref().filter(|_| video.stage == Stage::Transcoding)?;
+        let all = plan.grid.segments();
+        let pieces = || tasks.iter().filter_map(|task| task.output.as_ref()).flatten();
+        let track = |name: &str| {
+            let segments: usize = pieces()
+                .filter(|piece| piece.track == name)
+                .map(|piece| piece.encoded.segments.len())
+                .sum();
+            let done = (segments as f64 / all.max(1) as f64).min(1.0);
+            TrackProgress { name: name.to_owned(), done }
+        };
+        let shown = plan.grid.frames_of(&(0..video.segments_shown)).end;
+        let (done, total) = (u64::from(video.tasks_done), u64::from(video.tasks_total));
+        let taken = now.saturating_sub(video.planned_at.unwrap_or(now));
+        Some(Self {
+            tracks: plan.tracks().into_iter().map(track).collect(),
+            watchable_seconds: shown as f64 / plan.grid.frame_rate.value(),
+            seconds_left: (taken * total.saturating_sub(done)).checked_div(done),
+        })
+    }
 }
 
 impl VideoView {
@@ -47,6 +92,7 @@ impl VideoView {
             content_type: video.content_type.clone(),
             tasks_done: video.tasks_done,
             tasks_total: video.tasks_total,
+            progress: None,
             created_at: rfc3339(video.created_at),
             updated_at: rfc3339(video.updated_at),
         };
@@ -54,7 +100,7 @@ impl VideoView {
         Self { own: Some(own), policy, ..Self::for_viewer(video) }
     }
 
-    /// As anybody sees a ready video.
+    /// As anybody sees a video that can be watched.
     fn for_viewer(video: &Video) -> Self {
         Self {
             id: video.id.clone(),
@@ -67,20 +113,29 @@ impl VideoView {
     }
 }
 
-/// One video: all of it for its owner, the poster's text of a ready one for everybody else.
+/// One video: all of it for its owner, the poster's text of one that can be watched for everybody
+/// else.
 ///
 /// # Errors
 /// Not found.
 pub async fn read_video(
+    clock: &impl Clock,
     videos: &impl VideoStore,
+    tasks: &impl TaskStore,
     caller: Option<&Session>,
     id: &str,
 ) -> Result<VideoView, Error> {
     match videos.get(id).await? {
         Some(video) if caller.is_some_and(|caller| caller.owns(video.owner)) => {
-            Ok(VideoView::for_owner(&video))
+            let mut view = VideoView::for_owner(&video);
+            if video.stage == Stage::Transcoding
+                && let Some(own) = &mut view.own
+            {
+                own.progress = Progress::of(&video, &tasks.list(id).await?, clock.now());
+            }
+            Ok(view)
         }
-        Some(video) if video.stage == Stage::Ready => Ok(VideoView::for_viewer(&video)),
+        Some(video) if video.is_watchable() => Ok(VideoView::for_viewer(&video)),
         _ => Err(Problem::NotFound.into()),
     }
 }

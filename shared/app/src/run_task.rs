@@ -1,18 +1,19 @@
-//! One task of a transcode: encode, store, count; whoever finishes last asks for publishing.
+//! One task of a transcode: encode, store, count, and ask for what is there to be published.
 
 use crate::plan_transcode::{Failure, PublishMessage, SOURCE_LIFETIME, TaskMessage, fail};
 use crate::ports::{
     Clock, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore, Transcoder,
     UploadStore, VideoStore,
 };
-use domain::presentation::Track;
+use domain::presentation::{INIT_FILE, Piece, segment_file, track_folder};
 use domain::video::{Video, media_folder, source_key};
+use futures_util::future::try_join_all;
 
 /// How many segments are written side by side.
 const PUTS_AT_ONCE: usize = 16;
 
-/// Runs a task. Done twice, late or beside itself it changes nothing: output is named by its
-/// content and recorded once.
+/// Runs a task. Done twice, late or beside itself it changes nothing: an object that is there stays,
+/// and the output is recorded once.
 ///
 /// # Errors
 /// What is worth another try.
@@ -29,10 +30,11 @@ pub async fn run_task(
     message: &TaskMessage,
 ) -> Result<(), PortError> {
     let TaskMessage { video: id, task: name } = message;
-    if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
-        return Ok(());
-    }
-    let Some(task) = tasks.get(id, name).await? else {
+    let plan = match videos.get(id).await? {
+        Some(video) if video.is_open() => video.plan,
+        _ => return Ok(()),
+    };
+    let (Some(plan), Some(task)) = (plan, tasks.get(id, name).await?) else {
         tracing::warn!(video = id, task = name, "a message of no task arrived");
         return Ok(());
     };
@@ -49,31 +51,46 @@ pub async fn run_task(
         if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
             return Ok(());
         }
-        let track = store(media, id, name, encoded).await?;
-        tasks.finish(id, name, &track, clock.now()).await?;
+        let pieces = store(media, id, &plan.digest(), encoded).await?;
+        tasks.finish(id, name, &pieces, clock.now()).await?;
     }
     // Also when it was finished before: the one who did may have died before sending this.
-    let last = |video: &Video| video.tasks_done >= video.tasks_total;
-    let video = videos.get(id).await?.filter(Video::is_open);
-    if video.as_ref().is_some_and(last) {
-        queue.send(&PublishMessage { video: id.clone() }).await?;
-    }
-    Ok(())
+    queue.send(&PublishMessage { video: id.clone(), task: name.clone() }).await
 }
 
 async fn store(
     media: &impl MediaStore,
     id: &str,
-    name: &str,
+    plan: &str,
     encoded: Encoded,
-) -> Result<Track, PortError> {
-    let track = Track::new(name, &encoded.digest, encoded.track);
-    for files in encoded.files.chunks(PUTS_AT_ONCE) {
-        let puts = files.iter().map(|(file, path)| {
-            let key = format!("{}/{}/{file}", media_folder(id), track.folder);
-            async move { media.put_file(&key, "video/mp4", path).await }
-        });
-        futures_util::future::try_join_all(puts).await?;
+) -> Result<Vec<Piece>, PortError> {
+    const TYPE: &str = "video/mp4";
+    let Encoded { mut pieces, directory, folder } = encoded;
+    for piece in &mut pieces {
+        let from = directory.join(&piece.track);
+        let to = format!("{}/{}", media_folder(id), track_folder(&piece.track, plan));
+        let (from, to) = (&from, &to);
+        media.keep_file(&format!("{to}/{INIT_FILE}"), TYPE, &from.join(INIT_FILE)).await?;
+        let mut number = piece.first_segment;
+        for segments in piece.encoded.segments.chunks_mut(PUTS_AT_ONCE) {
+            let puts = segments.iter_mut().map(|segment| {
+                number += 1;
+                let file = segment_file(number);
+                async move {
+                    let (key, path) = (format!("{to}/{file}"), from.join(file));
+                    let kept = media.keep_file(&key, TYPE, &path).await?;
+                    if kept != segment.bytes {
+                        // A worker that died had stored its own, which is as good: only where its
+                        // first picture ends is not known.
+                        segment.bytes = kept;
+                        segment.key_bytes = kept;
+                    }
+                    Ok::<_, PortError>(())
+                }
+            });
+            try_join_all(puts).await?;
+        }
     }
-    Ok(track)
+    drop(folder);
+    Ok(pieces)
 }

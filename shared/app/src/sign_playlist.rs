@@ -5,7 +5,7 @@ use crate::problem::{Error, Problem};
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
 };
-use domain::video::{Stage, media_folder};
+use domain::video::media_folder;
 use domain::{cloudfront, dash, grant, hls};
 use p256::ecdsa::SigningKey;
 
@@ -77,8 +77,7 @@ pub async fn sign_playlist(
     };
     // Decided on a policy that is no longer the video's, or the video is going: ask again.
     match videos.get(id).await? {
-        Some(video)
-            if video.stage == Stage::Ready && video.policy_revision == grant.policy_revision => {}
+        Some(video) if video.is_watchable() && video.policy_revision == grant.policy_revision => {}
         _ => return Err(Problem::GrantInvalid.into()),
     }
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;

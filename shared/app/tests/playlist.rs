@@ -57,10 +57,11 @@ async fn every_address_opens_with_the_one_signature() {
     let main = fetch(&memory, VIDEO, "master.m3u8", &token).await.unwrap();
     assert_eq!(main.content_type, "application/vnd.apple.mpegurl");
     let mut signatures = BTreeSet::new();
+    let plan = memory.video().unwrap().plan.unwrap().digest();
     for track in ["360p", "720p", "audio"] {
         assert!(main.text.contains(&format!("{track}.m3u8?grant={token}")), "{}", main.text);
         let playlist = fetch(&memory, VIDEO, &format!("{track}.m3u8"), &token).await.unwrap();
-        let stem = format!("/v/{VIDEO}/{track}/0123456789abcdef/");
+        let stem = format!("/v/{VIDEO}/{track}/{plan}/");
         for file in ["init.mp4", "00001.m4s", "00002.m4s", "00003.m4s"] {
             let (_, rest) = playlist.text.split_once(&format!("{stem}{file}?")).unwrap();
             signatures.insert(rest.split(['"', '\n']).next().unwrap().to_owned());

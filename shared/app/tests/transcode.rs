@@ -10,7 +10,11 @@ use app::run_task::run_task;
 use domain::video::Stage;
 use futures_util::future::join_all;
 
-const TASKS: [&str; 3] = ["360p", "720p", "audio"];
+const TASKS: [&str; 3] = [FIRST, SECOND, SOUND];
+/// Two segments of both renditions, and the last one.
+const FIRST: &str = "360p+720p-00001";
+const SECOND: &str = "360p+720p-00003";
+const SOUND: &str = "audio";
 
 async fn plan(memory: &Memory) -> Result<(), PortError> {
     plan_transcode(memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO).await
@@ -43,17 +47,26 @@ fn assert_published_once(memory: &Memory, case: &str) {
     assert_eq!(video.stage, Stage::Ready, "{case}");
     assert_eq!((video.tasks_done, video.tasks_total), (3, 3), "{case}");
     assert_eq!(memory.told(), [Event::VideoReady { video: VIDEO.into() }], "{case}");
-    let mut expected: Vec<_> = TASKS
+    let plan = video.plan.unwrap().digest();
+    let mut expected: Vec<_> = ["360p", "720p", "audio"]
         .iter()
-        .flat_map(|task| {
+        .flat_map(|track| {
             ["00001.m4s", "00002.m4s", "00003.m4s", "init.mp4"]
-                .map(|file| format!("v/{VIDEO}/{task}/0123456789abcdef/{file}"))
+                .map(|file| format!("v/{VIDEO}/{track}/{plan}/{file}"))
         })
         .collect();
-    expected.extend(TASKS.map(|task| format!("v/{VIDEO}/{task}.m3u8")));
     expected.extend(
-        ["manifest.mpd", "master.m3u8", "presentation.json"]
-            .map(|file| format!("v/{VIDEO}/{file}")),
+        [
+            "360p.m3u8",
+            "360p-iframes.m3u8",
+            "720p.m3u8",
+            "720p-iframes.m3u8",
+            "audio.m3u8",
+            "manifest.mpd",
+            "master.m3u8",
+            "presentation.json",
+        ]
+        .map(|file| format!("v/{VIDEO}/{file}")),
     );
     expected.sort();
     assert_eq!(memory.object_names(), expected, "{case}");
@@ -173,7 +186,7 @@ async fn a_planner_that_dies_is_taken_over() {
 /// same ones.
 #[tokio::test]
 async fn a_worker_that_dies_in_mid_task_is_taken_over() {
-    for method in ["media.encode", "media.put_file", "task.finish", "video.get", "task.get"] {
+    for method in ["media.encode", "media.keep_file", "task.finish", "video.get", "task.get"] {
         let memory = Memory::with_video(Stage::Uploaded);
         plan(&memory).await.unwrap();
         let messages = memory.take_task_messages();
@@ -198,7 +211,7 @@ async fn a_death_between_the_last_task_and_publishing_strands_nothing() {
     for message in others {
         work(&memory, message).await.unwrap();
     }
-    assert!(memory.take_publish_messages().is_empty());
+    memory.take_publish_messages();
     memory.fail("publish.send", 1);
     assert!(work(&memory, last).await.is_err());
     assert_eq!(memory.video().unwrap().tasks_done, 3);
@@ -216,11 +229,10 @@ async fn a_task_that_two_workers_finish_is_counted_once() {
     let memory = Memory::with_video(Stage::Uploaded);
     plan(&memory).await.unwrap();
     memory.meanwhile("task.finish", |memory| {
-        at_once(work(memory, &message("720p"))).unwrap();
+        at_once(work(memory, &message(SECOND))).unwrap();
     });
-    work(&memory, &message("720p")).await.unwrap();
+    work(&memory, &message(SECOND)).await.unwrap();
     assert_eq!(memory.video().unwrap().tasks_done, 1);
-    assert!(memory.take_publish_messages().is_empty(), "two tasks are still to be done");
 }
 
 /// Guard: `publish_video` wants as many outputs as there are tasks.
@@ -230,7 +242,7 @@ async fn a_publish_message_that_comes_too_early_does_nothing() {
     publish(&memory).await.unwrap();
     plan(&memory).await.unwrap();
     publish(&memory).await.unwrap();
-    work(&memory, &message("720p")).await.unwrap();
+    work(&memory, &message(SECOND)).await.unwrap();
     let before = memory.object_names();
     publish(&memory).await.unwrap();
     assert_eq!(memory.object_names(), before);
@@ -254,6 +266,90 @@ async fn a_publisher_that_dies_is_taken_over_and_nobody_saw_half_a_film() {
         publish(&memory).await.unwrap();
         assert_published_once(&memory, method);
     }
+}
+
+/// Guards: `publish_video` shows the beginning of a film, never less than before, and opens it when
+/// it is whole. Nobody gets a grant before there is something to see.
+#[tokio::test]
+async fn a_film_grows_from_its_beginning() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    let shown = |memory: &Memory| memory.video().unwrap().segments_shown;
+    for task in [SOUND, SECOND] {
+        work(&memory, &message(task)).await.unwrap();
+        publish(&memory).await.unwrap();
+        assert_eq!(shown(&memory), 0, "{task}");
+        assert!(!memory.video().unwrap().is_watchable());
+    }
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    for task in [FIRST, SOUND] {
+        work(&memory, &message(task)).await.unwrap();
+        publish(&memory).await.unwrap();
+    }
+    assert_eq!((memory.stage(), shown(&memory)), (Some(Stage::Transcoding), 2));
+    assert!(memory.video().unwrap().is_watchable());
+    let text = |memory: &Memory, name: &str| {
+        let objects = memory.objects.lock().unwrap();
+        String::from_utf8(objects[&format!("v/{VIDEO}/{name}")].clone()).unwrap()
+    };
+    let max_age =
+        |memory: &Memory, name: &str| memory.max_ages.lock().unwrap()[&format!("v/{VIDEO}/{name}")];
+    for name in ["360p.m3u8", "720p.m3u8", "audio.m3u8"] {
+        assert_eq!(text(&memory, name).matches("#EXTINF").count(), 2, "{name}");
+        assert!(text(&memory, name).contains("EVENT"), "{name}");
+        assert_eq!(max_age(&memory, name), 2, "{name}");
+    }
+    assert!(text(&memory, "manifest.mpd").contains("type=\"dynamic\""));
+    assert_eq!(memory.told(), []);
+    // Again, and by a message that was late: nothing is written.
+    let before = memory.objects.lock().unwrap().clone();
+    memory.max_ages.lock().unwrap().clear();
+    publish(&memory).await.unwrap();
+    assert_eq!(*memory.objects.lock().unwrap(), before);
+    assert!(memory.max_ages.lock().unwrap().is_empty());
+    work(&memory, &message(SECOND)).await.unwrap();
+    publish(&memory).await.unwrap();
+    assert_published_once(&memory, "grown");
+    assert!(text(&memory, "720p.m3u8").ends_with("#EXT-X-ENDLIST\n"));
+    assert!(text(&memory, "manifest.mpd").contains("type=\"static\""));
+    assert!(max_age(&memory, "720p.m3u8") > 2);
+}
+
+/// Guard: everything goes by the plan that is stored, not by the one that was just made.
+#[tokio::test]
+async fn the_first_plan_counts() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    memory.meanwhile("video.advance", |memory| {
+        at_once(async {
+            let limits = domain::ladder::Limits { chunk_seconds: 60, ..LIMITS };
+            let m = memory;
+            plan_transcode(m, m, m, m, m, m, m, &limits, VIDEO).await.unwrap();
+        });
+    });
+    plan(&memory).await.unwrap();
+    let tasks: Vec<_> = memory.all_tasks().into_iter().map(|task| task.task).collect();
+    assert_eq!(tasks, [FIRST, SOUND]);
+    for message in memory.take_task_messages() {
+        work(&memory, &message).await.unwrap();
+    }
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.stage(), Some(Stage::Ready));
+}
+
+/// Guard: `run_task` goes by the size of what is stored. A worker that died may have stored another.
+#[tokio::test]
+async fn what_a_dead_worker_has_stored_stays() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    let digest = memory.video().unwrap().plan.unwrap().digest();
+    let place = format!("v/{VIDEO}/720p/{digest}/00001.m4s");
+    memory.objects.lock().unwrap().insert(place, vec![0; 77]);
+    work(&memory, &message(FIRST)).await.unwrap();
+    let tasks = memory.all_tasks();
+    let pieces = tasks.iter().find_map(|task| task.output.clone()).unwrap();
+    let sizes: Vec<_> = pieces[1].encoded.segments.iter().map(|s| (s.bytes, s.key_bytes)).collect();
+    assert_eq!((pieces[1].track.as_str(), sizes), ("720p", vec![(77, 77), (1000, 100)]));
 }
 
 fn assert_failed(memory: &Memory, reason: &str) {
@@ -298,7 +394,7 @@ async fn a_tool_that_fails_is_tried_again() {
     plan(&memory).await.unwrap();
     let failed = MediaError::Failed("killed".into());
     memory.encode_errors.lock().unwrap().push_back(failed);
-    assert!(work(&memory, &message("720p")).await.is_err());
+    assert!(work(&memory, &message(SECOND)).await.is_err());
     assert_eq!(memory.stage(), Some(Stage::Transcoding));
     assert_eq!(memory.told(), []);
 }
@@ -343,13 +439,15 @@ async fn a_part_that_was_given_up_is_finished_by_a_redrive() {
     plan(&memory).await.unwrap();
     let mut messages = memory.take_task_messages();
     let poisoned = messages.remove(0);
-    let failure = Failure::GaveUp("the part 360p could not be encoded");
+    let failure = Failure::GaveUp("the part audio could not be encoded");
     fail(&memory, &memory, &memory, VIDEO, failure).await.unwrap();
     for message in &messages {
         work(&memory, message).await.unwrap();
+        publish(&memory).await.unwrap();
     }
-    assert!(memory.take_publish_messages().is_empty());
     assert_eq!(memory.stage(), Some(Stage::Failed));
+    assert!(!memory.object_names().iter().any(|name| name.ends_with(".m3u8")));
+    memory.take_publish_messages();
     work(&memory, &poisoned).await.unwrap();
     assert_eq!(memory.take_publish_messages().len(), 1);
     publish(&memory).await.unwrap();
@@ -372,11 +470,11 @@ async fn a_plan_that_was_given_up_is_made_by_a_redrive() {
 async fn messages_of_no_video_and_of_no_task_are_done_with() {
     let memory = Memory::fresh();
     plan(&memory).await.unwrap();
-    work(&memory, &message("720p")).await.unwrap();
+    work(&memory, &message(SECOND)).await.unwrap();
     publish(&memory).await.unwrap();
     let memory = Memory::with_video(Stage::Uploaded);
     plan(&memory).await.unwrap();
-    work(&memory, &message("4320p")).await.unwrap();
+    work(&memory, &message("4320p-00001")).await.unwrap();
     assert_eq!(memory.video().unwrap().tasks_done, 0);
     assert_eq!(memory.object_names(), [] as [&str; 0]);
 }

@@ -201,18 +201,23 @@ async fn to_everybody_else_there_is_no_such_video() {
     let set = set_policy(anybody, anybody, &KNOWN, &session(VIEWER), VIDEO, none).await;
     assert_eq!(problem(set), Problem::NotFound);
     for caller in [Some(&session(VIEWER)), None] {
-        assert_eq!(problem(read_video(anybody, caller, VIDEO).await), Problem::NotFound);
+        assert_eq!(
+            problem(read_video(anybody, anybody, anybody, caller, VIDEO).await),
+            Problem::NotFound
+        );
     }
     assert!(list_videos(anybody, &session(VIEWER)).await.unwrap().is_empty());
     assert_eq!(memory.video(), before);
     assert_eq!(list_videos(anybody, &session(CREATOR)).await.unwrap().len(), 1);
-    assert!(read_video(anybody, Some(&session(CREATOR)), VIDEO).await.is_ok());
+    assert!(read_video(anybody, anybody, anybody, Some(&session(CREATOR)), VIDEO).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_viewer_sees_the_poster_of_a_ready_film_and_no_more() {
     let memory = Memory::with_video(Stage::Ready);
-    let seen = serde_json::to_value(read_video(&memory, None, VIDEO).await.unwrap()).unwrap();
+    let seen =
+        serde_json::to_value(read_video(&memory, &memory, &memory, None, VIDEO).await.unwrap())
+            .unwrap();
     let fields: Vec<_> = seen.as_object().unwrap().keys().cloned().collect();
     assert_eq!(fields, ["id", "policy", "stage", "title"]);
 }

@@ -1,24 +1,42 @@
-//! DASH manifests (ISO/IEC 23009-1, static, isoff-live profile).
+//! DASH manifests (ISO/IEC 23009-1, isoff-live profile): static, or dynamic while a film grows.
 
 use std::fmt::Write;
 
 use crate::ladder::Ratio;
-use crate::presentation::{EncodedTrack, INIT_FILE, Links, Presentation, Track, TrackKind};
+use crate::presentation::{
+    EncodedTrack, Growing, INIT_FILE, Links, Presentation, Track, TrackKind,
+};
+use crate::rfc3339;
 
 /// The manifest over the same segments as the HLS playlists.
 pub fn manifest(presentation: &Presentation, links: &Links) -> String {
-    let tracks = &presentation.tracks;
-    let buffer = tracks.iter().map(|track| track.encoded.target_seconds()).max().unwrap_or(1);
+    let buffer = presentation.target_seconds;
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    text.push_str("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" ");
+    text.push_str("profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" ");
+    match presentation.growing {
+        // Whoever starts is to start at the beginning, and to look for more twice a segment.
+        Some(Growing { since, published_at }) => put(
+            &mut text,
+            format_args!(
+                "type=\"dynamic\" availabilityStartTime=\"{}\" publishTime=\"{}\" \
+                 minimumUpdatePeriod=\"PT{}S\"",
+                rfc3339(since),
+                rfc3339(published_at),
+                presentation.refresh_seconds(),
+            ),
+        ),
+        None => put(
+            &mut text,
+            format_args!(
+                "type=\"static\" mediaPresentationDuration=\"PT{:.6}S\"",
+                presentation.duration_seconds,
+            ),
+        ),
+    }
     put(
         &mut text,
-        format_args!(
-            "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" \
-             profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"static\" \
-             mediaPresentationDuration=\"PT{:.6}S\" minBufferTime=\"PT{buffer}S\">\n\
-             <Period id=\"0\" start=\"PT0S\">\n",
-            presentation.duration_seconds,
-        ),
+        format_args!(" minBufferTime=\"PT{buffer}S\">\n<Period id=\"0\" start=\"PT0S\">\n"),
     );
     let mut set = 0;
     if presentation.videos().next().is_some() {
@@ -246,6 +264,18 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
 </MPD>
 ";
         assert_eq!(manifest(&film, &links), expected);
+    }
+
+    #[test]
+    fn a_growing_film_is_dynamic() {
+        let mut film = film();
+        film.growing = Some(Growing { since: 1_000_000_000, published_at: 1_000_000_060 });
+        let text = manifest(&film, &Links::relative());
+        let expected = "type=\"dynamic\" availabilityStartTime=\"2001-09-09T01:46:40Z\" \
+                        publishTime=\"2001-09-09T01:47:40Z\" minimumUpdatePeriod=\"PT2S\" \
+                        minBufferTime=\"PT4S\">\n<Period id=\"0\" start=\"PT0S\">";
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("mediaPresentationDuration"), "{text}");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::presentation::{INIT_FILE, Links, Presentation, Track, TrackKind, segment_file};
+use crate::presentation::{
+    INIT_FILE, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, segment_file,
+};
 
 const AUDIO_GROUP: &str = "audio";
 
@@ -45,6 +47,21 @@ pub fn multivariant(presentation: &Presentation, links: &Links) -> String {
         }
         put(&mut text, format_args!("\n{}\n", links.playlist(track)));
     }
+    for track in presentation.videos() {
+        let TrackKind::Video { width, height, .. } = track.encoded.kind else { continue };
+        let frames = track.encoded.key_frames();
+        put(
+            &mut text,
+            format_args!(
+                "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS={},\
+                 RESOLUTION={width}x{height},URI=\"{}\"\n",
+                frames.peak_bandwidth(),
+                frames.average_bandwidth(),
+                quoted(&track.encoded.codecs),
+                links.key_frames(track),
+            ),
+        );
+    }
     if presentation.videos().next().is_none() {
         // Sound alone: the rendition group needs a variant to hang on.
         for track in presentation.audios() {
@@ -81,9 +98,16 @@ fn media_tag(text: &mut String, track: &Track, default: &str, links: &Links) {
     put(text, format_args!("CHANNELS=\"{channels}\",URI=\"{}\"\n", links.playlist(track)));
 }
 
-/// The playlist of one track; none when there is no such track.
+/// The playlist of one track, or of its key frames; none when there is no such track.
 pub fn media(presentation: &Presentation, name: &str, links: &Links) -> Option<String> {
-    let track = presentation.track(name)?;
+    if let Some(track) = presentation.track(name) {
+        return Some(list(presentation, track, false, links));
+    }
+    let track = presentation.track(name.strip_suffix(KEY_FRAMES_SUFFIX)?)?;
+    track.is_video().then(|| list(presentation, track, true, links))
+}
+
+fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Links) -> String {
     let encoded = &track.encoded;
     let (before, after) = links.around(track);
     let mut text = String::with_capacity(256 + encoded.segments.len() * (80 + after.len()));
@@ -91,9 +115,11 @@ pub fn media(presentation: &Presentation, name: &str, links: &Links) -> Option<S
         &mut text,
         format_args!(
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n\
-             #EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n\
+             #EXT-X-PLAYLIST-TYPE:{}\n{}\n\
              #EXT-X-MAP:URI=\"{before}{INIT_FILE}{after}\"\n",
-            encoded.target_seconds(),
+            presentation.target_seconds,
+            if presentation.growing.is_some() { "EVENT" } else { "VOD" },
+            if key_frames { "#EXT-X-I-FRAMES-ONLY" } else { "#EXT-X-INDEPENDENT-SEGMENTS" },
         ),
     );
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
@@ -106,11 +132,16 @@ pub fn media(presentation: &Presentation, name: &str, links: &Links) -> Option<S
         end += segment.duration_ticks;
         let length = microseconds(end) - microseconds(start);
         let (seconds, rest) = (length / 1_000_000, length % 1_000_000);
-        let file = segment_file(number);
-        put(&mut text, format_args!("#EXTINF:{seconds}.{rest:06},\n{before}{file}{after}\n"));
+        put(&mut text, format_args!("#EXTINF:{seconds}.{rest:06},\n"));
+        if key_frames {
+            put(&mut text, format_args!("#EXT-X-BYTERANGE:{}@0\n", segment.key_bytes));
+        }
+        put(&mut text, format_args!("{before}{}{after}\n", segment_file(number)));
     }
-    text.push_str("#EXT-X-ENDLIST\n");
-    Some(text)
+    if presentation.growing.is_none() {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    text
 }
 
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
@@ -134,6 +165,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presentation::Growing;
     use crate::presentation::tests::{any_links, any_presentation, film};
     use m3u8_rs::{MasterPlaylist, MediaPlaylist, MediaPlaylistType};
     use proptest::prelude::*;
@@ -157,6 +189,8 @@ LANGUAGE=\"eng\",CHANNELS=\"2\",URI=\"audio.m3u8\"
 #EXT-X-STREAM-INF:BANDWIDTH=2126345,AVERAGE-BANDWIDTH=2081475,CODECS=\"avc1.64001f,mp4a.40.2\",\
 RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
 720p.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=999001,AVERAGE-BANDWIDTH=976801,CODECS=\"avc1.64001f\",\
+RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
 ";
         assert_eq!(multivariant(&film(), &Links::relative()), expected);
     }
@@ -181,6 +215,46 @@ RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
 ";
         assert_eq!(media(&film(), "720p", &Links::relative()).unwrap(), expected);
         assert_eq!(media(&film(), "1080p", &Links::relative()), None);
+    }
+
+    #[test]
+    fn key_frames_are_the_beginnings_of_their_segments() {
+        let expected = "\
+#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-TARGETDURATION:4
+#EXT-X-MEDIA-SEQUENCE:1
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-I-FRAMES-ONLY
+#EXT-X-MAP:URI=\"720p/3f9a0c11d2e4b567/init.mp4\"
+#EXTINF:4.004000,
+#EXT-X-BYTERANGE:500000@0
+720p/3f9a0c11d2e4b567/00001.m4s
+#EXTINF:4.004000,
+#EXT-X-BYTERANGE:450000@0
+720p/3f9a0c11d2e4b567/00002.m4s
+#EXTINF:1.001000,
+#EXT-X-BYTERANGE:150000@0
+720p/3f9a0c11d2e4b567/00003.m4s
+#EXT-X-ENDLIST
+";
+        assert_eq!(media(&film(), "720p-iframes", &Links::relative()).unwrap(), expected);
+        assert_eq!(media(&film(), "audio-iframes", &Links::relative()), None);
+    }
+
+    /// RFC 8216 4.3.3.5 and 6.2.1: a growing list is an EVENT without an end, and what it held it
+    /// still holds when it is whole.
+    #[test]
+    fn a_growing_film_is_an_event_that_ends() {
+        let whole = media(&film(), "720p", &Links::relative()).unwrap();
+        let mut film = film();
+        film.growing = Some(Growing { since: 1, published_at: 2 });
+        film.tracks[0].encoded.segments.truncate(2);
+        let growing = media(&film, "720p", &Links::relative()).unwrap();
+        let (head, list) = growing.split_once("#EXT-X-MAP").unwrap();
+        assert!(head.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"), "{head}");
+        assert!(whole.split_once("#EXT-X-MAP").unwrap().1.starts_with(list));
+        assert!(!growing.contains("ENDLIST"), "{growing}");
     }
 
     #[test]
@@ -212,9 +286,12 @@ RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
             prop_assert!(playlist.independent_segments);
             let shown = film.videos().count();
             let expected = if shown == 0 { film.audios().count() } else { shown };
-            prop_assert_eq!(playlist.variants.len(), expected);
+            let (key_frames, variants): (Vec<_>, Vec<_>) =
+                playlist.variants.iter().partition(|variant| variant.is_i_frame);
+            prop_assert_eq!(variants.len(), expected);
+            prop_assert_eq!(key_frames.len(), shown);
             prop_assert_eq!(playlist.alternatives.len(), film.audios().count());
-            for (variant, track) in playlist.variants.iter().zip(film.videos()) {
+            for (variant, track) in variants.into_iter().zip(film.videos()) {
                 prop_assert_eq!(&variant.uri, &links.playlist(track));
                 prop_assert!(variant.bandwidth >= track.encoded.peak_bandwidth());
                 prop_assert!(variant.average_bandwidth.unwrap() <= variant.bandwidth);

@@ -1,9 +1,17 @@
 //! From what the probe saw to the renditions and the units of work.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// The length every segment is kept close to.
 const SEGMENT_SECONDS: f64 = 4.0;
+/// What one task encodes at most, in millions of pixels over all of its frames and renditions: near
+/// two minutes for the two processors of a worker, which do some 20 of them a second each.
+const TASK_MEGAPIXELS: f64 = 4_000.0;
+/// A chunk decodes a little of what lies before it, and an encoder looks ahead: where tasks would
+/// get shorter than this many seconds, each rendition gets tasks of its own instead.
+const SHORTEST_CHUNK_SECONDS: f64 = 16.0;
 /// The rungs, by the short side of the picture.
 const RUNGS: [u32; 3] = [360, 720, 1080];
 /// Below this side an encoder has nothing to work with; it is no film.
@@ -97,6 +105,8 @@ pub struct Limits {
     pub max_duration_seconds: u64,
     /// The largest picture, width times height.
     pub max_pixels: u64,
+    /// The longest stretch of film that one task encodes; at least a segment is.
+    pub chunk_seconds: u64,
 }
 
 /// One size of the film.
@@ -138,18 +148,27 @@ impl Grid {
     pub fn segments(&self) -> u64 {
         self.frames.div_ceil(u64::from(self.segment_frames.max(1)))
     }
+
+    /// The frames of a run of segments.
+    pub fn frames_of(&self, segments: &Range<u64>) -> Range<u64> {
+        let border =
+            |segment: u64| segment.saturating_mul(self.segment_frames.into()).min(self.frames);
+        border(segments.start)..border(segments.end)
+    }
 }
 
 /// The description of one task, as it is stored and sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
-    /// Encode one rendition of the picture.
+    /// Encode a chunk of the picture: a run of segments, decoded once for some renditions.
     Video {
         /// What to make.
-        rendition: Rendition,
+        renditions: Vec<Rendition>,
         /// Where to cut.
         grid: Grid,
+        /// Which segments, counted from 0.
+        segments: Range<u64>,
     },
     /// Encode the sound, whole.
     Audio {
@@ -164,11 +183,24 @@ pub enum Work {
 }
 
 impl Work {
-    /// The name of the track it makes, unique in a plan: `720p`, `audio`.
-    pub fn name(&self) -> &str {
+    /// Its name, unique in a plan: `360p+720p-00001` by the first segment, `audio`.
+    pub fn name(&self) -> String {
         match self {
-            Self::Video { rendition, .. } => &rendition.name,
-            Self::Audio { .. } => "audio",
+            Self::Video { renditions, segments, .. } => {
+                let names: Vec<_> = renditions.iter().map(|rendition| &*rendition.name).collect();
+                format!("{}-{:05}", names.join("+"), segments.start + 1)
+            }
+            Self::Audio { .. } => AUDIO.to_owned(),
+        }
+    }
+
+    /// The names of the tracks that it makes a part of, or the whole.
+    pub fn tracks(&self) -> Vec<&str> {
+        match self {
+            Self::Video { renditions, .. } => {
+                renditions.iter().map(|rendition| &*rendition.name).collect()
+            }
+            Self::Audio { .. } => vec![AUDIO],
         }
     }
 
@@ -180,17 +212,66 @@ impl Work {
     }
 }
 
-/// What is to be done for a film.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The track of the sound.
+const AUDIO: &str = "audio";
+
+/// What is to be done for a film. Small however long the film is: the works follow from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TranscodePlan {
-    /// The exact length of a full segment.
-    pub segment_seconds: f64,
-    /// The exact length of what will be published.
-    pub duration_seconds: f64,
+    /// Where all tracks are cut.
+    pub grid: Grid,
     /// From the smallest to the largest.
     pub renditions: Vec<Rendition>,
-    /// One task each.
-    pub works: Vec<Work>,
+    /// How many segments a task of the picture encodes.
+    pub chunk_segments: u64,
+    /// Whether each rendition has tasks of its own.
+    pub split: bool,
+    /// The sound, if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioStream>,
+}
+
+impl TranscodePlan {
+    /// One per task, in the order in which viewers need them: sound, and then the film from its
+    /// beginning on.
+    pub fn works(&self) -> Vec<Work> {
+        let mut works = Vec::new();
+        if let Some(audio) = &self.audio {
+            works.push(Work::Audio {
+                stream: 0,
+                language: audio.language.clone(),
+                grid: self.grid,
+            });
+        }
+        let groups: Vec<_> = match self.split {
+            true => self.renditions.chunks(1).collect(),
+            false => vec![&*self.renditions],
+        };
+        let (all, step) = (self.grid.segments(), self.chunk_segments.max(1));
+        let mut start = 0;
+        while start < all {
+            let segments = start..all.min(start + step);
+            works.extend(groups.iter().map(|group| Work::Video {
+                renditions: group.to_vec(),
+                grid: self.grid,
+                segments: segments.clone(),
+            }));
+            start += step;
+        }
+        works
+    }
+
+    /// The names of all tracks.
+    pub fn tracks(&self) -> Vec<&str> {
+        let pictures = self.renditions.iter().map(|rendition| &*rendition.name);
+        pictures.chain(self.audio.as_ref().map(|_| AUDIO)).collect()
+    }
+
+    /// 16 hex digits of SHA-256: what is made by different plans never mixes.
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_string(self).unwrap_or_default();
+        hex::encode(&Sha256::digest(text)[..8])
+    }
 }
 
 /// Why a source is not transcoded, in words for the creator.
@@ -257,19 +338,20 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
     };
     let renditions = renditions(width, height, frame_rate);
-    let mut works: Vec<Work> = renditions
-        .iter()
-        .map(|rendition| Work::Video { rendition: rendition.clone(), grid })
-        .collect();
-    if let Some(audio) = &probe.audio {
-        works.push(Work::Audio { stream: 0, language: audio.language.clone(), grid });
-    }
-    Ok(TranscodePlan {
-        segment_seconds: grid.segment_seconds(),
-        duration_seconds: grid.duration_seconds(),
-        renditions,
-        works,
-    })
+    let (chunk_segments, split) = chunks(&grid, &renditions, limits.chunk_seconds as f64);
+    Ok(TranscodePlan { grid, renditions, chunk_segments, split, audio: probe.audio.clone() })
+}
+
+/// How many segments a task encodes, and whether one rendition of them or all.
+fn chunks(grid: &Grid, renditions: &[Rendition], longest: f64) -> (u64, bool) {
+    let megapixels_per_second = |rendition: &Rendition| {
+        f64::from(rendition.width) * f64::from(rendition.height) / 1e6 * grid.frame_rate.value()
+    };
+    let all: f64 = renditions.iter().map(megapixels_per_second).sum();
+    let largest = renditions.iter().map(megapixels_per_second).fold(0.0, f64::max);
+    let split = renditions.len() > 1 && TASK_MEGAPIXELS / all < SHORTEST_CHUNK_SECONDS;
+    let seconds = (TASK_MEGAPIXELS / if split { largest } else { all }).min(longest);
+    (((seconds / grid.segment_seconds()).round() as u64).max(1), split)
 }
 
 /// The nearest standard rate. Above 60 it is halved first: 120 becomes 60 and 100 becomes 50, by
@@ -339,7 +421,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { max_duration_seconds: 7200, max_pixels: 8192 * 4320 };
+    const LIMITS: Limits =
+        Limits { max_duration_seconds: 7200, max_pixels: 8192 * 4320, chunk_seconds: 60 };
 
     fn probe(width: u32, height: u32) -> Probe {
         Probe {
@@ -410,22 +493,51 @@ mod tests {
     fn segments_hold_whole_frames() {
         let mut source = probe(640, 360);
         source.video.as_mut().unwrap().frame_rate = Ratio::new(30_000, 1001);
-        let plan = plan(&source, &LIMITS).unwrap();
-        let grid = plan.works[0].grid();
+        let grid = plan(&source, &LIMITS).unwrap().grid;
         assert_eq!((grid.segment_frames, grid.frames, grid.segments()), (120, 270, 3));
-        assert!((plan.segment_seconds - 4.004).abs() < 1e-9);
-        assert!((plan.duration_seconds - 9.009).abs() < 1e-9);
+        assert!((grid.segment_seconds() - 4.004).abs() < 1e-9);
+        assert!((grid.duration_seconds() - 9.009).abs() < 1e-9);
+        assert_eq!(grid.frames_of(&(1..3)), 120..270);
+        assert_eq!(grid.frames_of(&(0..1)), 0..120);
+    }
+
+    fn names(probe: &Probe, limits: &Limits) -> Vec<String> {
+        plan(probe, limits).unwrap().works().iter().map(Work::name).collect()
     }
 
     #[test]
-    fn a_task_per_rendition_and_one_for_the_sound() {
-        let names = |probe: &Probe| -> Vec<String> {
-            plan(probe, &LIMITS).unwrap().works.iter().map(|work| work.name().into()).collect()
-        };
+    fn a_task_per_chunk_and_one_for_the_sound() {
         let mut source = probe(1280, 720);
-        assert_eq!(names(&source), ["360p", "720p", "audio"]);
+        assert_eq!(names(&source, &LIMITS), ["audio", "360p+720p-00001"]);
         source.audio = None;
-        assert_eq!(names(&source), ["360p", "720p"]);
+        let short = Limits { chunk_seconds: 4, ..LIMITS };
+        let expected = ["360p+720p-00001", "360p+720p-00002", "360p+720p-00003"];
+        assert_eq!(names(&source, &short), expected);
+    }
+
+    #[test]
+    fn ten_minutes_are_ten_chunks_at_least() {
+        for (width, height) in [(640, 360), (1280, 720), (1920, 1080)] {
+            let mut source = probe(width, height);
+            source.duration_seconds = 600.0;
+            assert!(names(&source, &LIMITS).len() > 10);
+        }
+    }
+
+    #[test]
+    fn what_is_costly_is_cut_shorter_and_then_by_rendition() {
+        let at = |rate: u32, width: u32, height: u32| {
+            let mut source = probe(width, height);
+            source.duration_seconds = 600.0;
+            source.video.as_mut().unwrap().frame_rate = Ratio::new(rate, 1);
+            let plan = plan(&source, &LIMITS).unwrap();
+            (plan.chunk_segments, plan.split)
+        };
+        assert_eq!(at(25, 640, 360), (15, false));
+        assert_eq!(at(50, 1920, 1080), (6, false));
+        // 16:9 in the other direction: three rungs of the same cost.
+        assert_eq!(at(60, 3840, 2160), (5, false));
+        assert_eq!(at(60, 4096, 1080), (4, true));
     }
 
     #[test]
@@ -453,9 +565,14 @@ mod tests {
     #[test]
     fn work_is_stored_as_written() {
         let plan = plan(&probe(640, 360), &LIMITS).unwrap();
-        let text = serde_json::to_string(&plan.works).unwrap();
-        assert!(text.starts_with(r#"[{"kind":"video","rendition":{"name":"360p""#), "{text}");
-        assert_eq!(serde_json::from_str::<Vec<Work>>(&text).unwrap(), plan.works);
+        let text = serde_json::to_string(&plan.works()[1..]).unwrap();
+        assert!(text.starts_with(r#"[{"kind":"video","renditions":[{"name":"360p""#), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<Work>>(&text).unwrap(), plan.works()[1..]);
+        let text = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<TranscodePlan>(&text).unwrap(), plan);
+        assert_eq!(plan.digest().len(), 16);
+        let other = TranscodePlan { chunk_segments: 1, ..plan.clone() };
+        assert_ne!(plan.digest(), other.digest());
     }
 
     proptest! {
@@ -478,9 +595,25 @@ mod tests {
                 prop_assert!(rendition.width >= 2 && rendition.height >= 2);
                 prop_assert!(names.insert(rendition.name.clone()), "a name twice");
             }
-            let grid = plan.works[0].grid();
+            let grid = &plan.grid;
             prop_assert!((3.9..=4.1).contains(&grid.segment_seconds()));
-            prop_assert!(plan.works.iter().all(|work| work.grid() == grid));
+            let works = plan.works();
+            prop_assert!(works.iter().all(|work| work.grid() == grid));
+            let tasks: std::collections::BTreeSet<_> = works.iter().map(Work::name).collect();
+            prop_assert_eq!(tasks.len(), works.len());
+            // Every frame of every rendition once.
+            for rendition in &plan.renditions {
+                let mut end = 0;
+                for work in &works {
+                    let Work::Video { renditions, segments, .. } = work else { continue };
+                    if renditions.contains(rendition) {
+                        let frames = grid.frames_of(segments);
+                        prop_assert_eq!(frames.start, end);
+                        end = frames.end;
+                    }
+                }
+                prop_assert_eq!(end, grid.frames);
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ladder::Ratio;
+use crate::Seconds;
+use crate::ladder::{Ratio, TranscodePlan};
 
 /// The file with codec settings that goes before the first segment.
 pub const INIT_FILE: &str = "init.mp4";
@@ -12,6 +13,9 @@ pub const PRESENTATION_FILE: &str = "presentation.json";
 pub const MULTIVARIANT_FILE: &str = "master.m3u8";
 /// The name of the DASH manifest.
 pub const MANIFEST_FILE: &str = "manifest.mpd";
+
+/// Behind a track's name, the name of the playlist of its key frames.
+pub const KEY_FRAMES_SUFFIX: &str = "-iframes";
 
 /// The file of a segment; the first is number 1: `00001.m4s`.
 pub fn segment_file(number: u64) -> String {
@@ -25,6 +29,9 @@ pub struct EncodedSegment {
     pub duration_ticks: u64,
     /// The size of the file.
     pub bytes: u64,
+    /// Up to the end of its first sample, counted from the beginning of the file: of a picture,
+    /// what it takes to show its key frame.
+    pub key_bytes: u64,
 }
 
 /// What a track carries.
@@ -89,6 +96,14 @@ impl EncodedTrack {
         self.bits_per_second(bytes, self.duration_ticks())
     }
 
+    /// The same track with nothing but its key frames, each shown as long as its segment.
+    #[must_use]
+    pub fn key_frames(&self) -> Self {
+        let key =
+            |segment: &EncodedSegment| EncodedSegment { bytes: segment.key_bytes, ..*segment };
+        Self { segments: self.segments.iter().map(key).collect(), ..self.clone() }
+    }
+
     /// RFC 8216 4.1: the largest rate of any run of segments that lasts 0.5 to 1.5 target durations.
     pub fn peak_bandwidth(&self) -> u64 {
         let target = self.target_seconds() * u64::from(self.timescale.max(1));
@@ -115,21 +130,40 @@ impl EncodedTrack {
     }
 }
 
+/// What a task made of one track: a run of its segments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The track's name.
+    pub track: String,
+    /// SHA-256 of the init segment in hex: pieces of one track share it, or do not fit together.
+    pub init: String,
+    /// Which segment of the track is its first, counted from 0.
+    pub first_segment: u64,
+    /// What is in it.
+    pub encoded: EncodedTrack,
+}
+
 /// One track of a film and where its files are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
     /// `720p`, `audio`.
     pub name: String,
-    /// `720p/3f9a0c11d2e4b567`: the digest of the files is in it, so two runs never mix.
+    /// `720p/3f9a0c11d2e4b567`.
     pub folder: String,
     /// What is in it.
     pub encoded: EncodedTrack,
 }
 
+/// Where the files of a track lie within a video's folder: by the digest of the plan that they are
+/// made by, so that two plans never mix.
+pub fn track_folder(track: &str, plan: &str) -> String {
+    format!("{track}/{plan}")
+}
+
 impl Track {
-    /// A track whose files are stored under the digest of their content.
-    pub fn new(name: &str, digest: &str, encoded: EncodedTrack) -> Self {
-        Self { name: name.into(), folder: format!("{name}/{digest}"), encoded }
+    /// A track that is made by the plan of that digest.
+    pub fn new(name: &str, plan: &str, encoded: EncodedTrack) -> Self {
+        Self { name: name.into(), folder: track_folder(name, plan), encoded }
     }
 
     /// Whether it carries pictures.
@@ -146,7 +180,26 @@ impl Track {
     }
 }
 
-/// Everything the playlist writers know about a published film.
+/// Why finished pieces do not make a film.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the pieces of track {track} do not fit together at segment {segment}")]
+pub struct Misfit {
+    /// Which track.
+    pub track: String,
+    /// The first segment of the piece that does not fit, counted from 0.
+    pub segment: u64,
+}
+
+/// Of a film that is still being transcoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Growing {
+    /// When its beginning became available, as players reckon; the same as long as it grows.
+    pub since: Seconds,
+    /// When this much of it was published.
+    pub published_at: Seconds,
+}
+
+/// Everything the playlist writers know about a published film, or its beginning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Presentation {
     /// The id.
@@ -155,10 +208,15 @@ pub struct Presentation {
     pub duration_seconds: f64,
     /// Pictures from small to large, then sound.
     pub tracks: Vec<Track>,
+    /// Absent when it is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growing: Option<Growing>,
+    /// The longest segment of the whole film in seconds, rounded: it may not change while it grows.
+    pub target_seconds: u64,
 }
 
 impl Presentation {
-    /// Puts finished tracks, which end in any order, into the order of the playlists.
+    /// A whole film: puts tracks, which end in any order, into the order of the playlists.
     pub fn new(video: &str, mut tracks: Vec<Track>) -> Self {
         tracks.sort_by_key(|track| {
             let pixels = match track.encoded.kind {
@@ -176,7 +234,60 @@ impl Presentation {
         };
         let picture = longest(true);
         let duration_seconds = if picture > 0.0 { picture } else { longest(false) };
-        Self { video: video.into(), duration_seconds, tracks }
+        let target = tracks.iter().map(|track| track.encoded.target_seconds()).max();
+        Self {
+            video: video.into(),
+            duration_seconds,
+            tracks,
+            growing: None,
+            target_seconds: target.unwrap_or(1),
+        }
+    }
+
+    /// What can be shown of a film whose finished tasks made these pieces, in any order: every
+    /// track from its beginning to the same segment. None while there is no beginning.
+    ///
+    /// # Errors
+    /// When pieces of a track do not fit together.
+    pub fn assemble(
+        video: &str,
+        plan: &TranscodePlan,
+        mut pieces: Vec<Piece>,
+        growing: Growing,
+    ) -> Result<Option<Self>, Misfit> {
+        pieces.sort_by_key(|piece| piece.first_segment);
+        let digest = plan.digest();
+        let mut tracks = Vec::new();
+        for name in plan.tracks() {
+            let track = pieces.iter().filter(|piece| piece.track == name);
+            match joined(track)? {
+                Some(encoded) => tracks.push(Track::new(name, &digest, encoded)),
+                None => return Ok(None),
+            }
+        }
+        let all = plan.grid.segments();
+        let pictures = tracks.iter().filter(|track| track.is_video());
+        let shown = pictures.map(|track| track.encoded.segments.len() as u64).min().unwrap_or(0);
+        if shown < all {
+            for track in &mut tracks {
+                track.encoded.segments.truncate(usize::try_from(shown).unwrap_or(usize::MAX));
+            }
+        }
+        let mut film = Self::new(video, tracks);
+        film.growing = (shown < all).then_some(growing);
+        film.target_seconds = (plan.grid.segment_seconds().round() as u64).max(film.target_seconds);
+        Ok(Some(film))
+    }
+
+    /// How often a player looks whether a growing film has grown, in seconds: its playlists are not
+    /// kept for longer than half a segment.
+    pub fn refresh_seconds(&self) -> u64 {
+        (self.target_seconds / 2).max(1)
+    }
+
+    /// How many segments of the picture are there.
+    pub fn segments(&self) -> u64 {
+        self.videos().map(|track| track.encoded.segments.len() as u64).min().unwrap_or(0)
     }
 
     /// The track of that name.
@@ -193,6 +304,30 @@ impl Presentation {
     pub fn audios(&self) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(|track| !track.is_video())
     }
+}
+
+/// Pieces in their order, up to the first that is still missing.
+fn joined<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Result<Option<EncodedTrack>, Misfit> {
+    let mut track: Option<(EncodedTrack, &str)> = None;
+    for piece in pieces {
+        let end = track.as_ref().map_or(0, |(track, _)| track.segments.len() as u64);
+        if piece.first_segment > end {
+            break;
+        }
+        let Some((track, init)) = &mut track else {
+            track = Some((piece.encoded.clone(), &piece.init));
+            continue;
+        };
+        let EncodedTrack { codecs, timescale, kind, segments } = &piece.encoded;
+        let fits = piece.init == *init
+            && piece.first_segment == end
+            && (codecs, timescale, kind) == (&track.codecs, &track.timescale, &track.kind);
+        if !fits {
+            return Err(Misfit { track: piece.track.clone(), segment: piece.first_segment });
+        }
+        track.segments.extend(segments);
+    }
+    Ok(track.map(|(track, _)| track))
 }
 
 /// How addresses are written into playlists. What is given is made safe for a URI: a carrier that
@@ -226,6 +361,12 @@ impl Links {
     /// The media playlist of a track, seen from the multivariant playlist.
     pub fn playlist(&self, track: &Track) -> String {
         format!("{}.m3u8{}", percent_encode(&track.name, ""), self.playlist_suffix)
+    }
+
+    /// The playlist of a track's key frames.
+    pub fn key_frames(&self, track: &Track) -> String {
+        let name = percent_encode(&track.name, "");
+        format!("{name}{KEY_FRAMES_SUFFIX}.m3u8{}", self.playlist_suffix)
     }
 
     /// A file of a track.
@@ -298,6 +439,7 @@ pub(crate) mod tests {
             .map(|(duration_ticks, bytes)| EncodedSegment {
                 duration_ticks: *duration_ticks,
                 bytes: *bytes,
+                key_bytes: bytes / 2,
             })
             .collect();
         let encoded = EncodedTrack { codecs: codecs.into(), timescale, kind, segments };
@@ -350,6 +492,79 @@ pub(crate) mod tests {
             (any::<String>(), any::<String>(), any::<String>())
                 .prop_map(|(video, grant, query)| Links::signed(&video, &grant, &query)),
         ]
+    }
+
+    const GROWING: Growing = Growing { since: 100, published_at: 200 };
+
+    fn chunked_plan() -> TranscodePlan {
+        use crate::ladder::{AudioStream, Limits, Probe, VideoStream, plan};
+        let frame_rate = Ratio::new(25, 1);
+        let video = VideoStream { width: 1280, height: 720, frame_rate, codec: "h264".into() };
+        let audio = AudioStream { codec: "aac".into(), channels: 2, language: None };
+        let probe = Probe { duration_seconds: 18.0, video: Some(video), audio: Some(audio) };
+        let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };
+        plan(&probe, &limits).unwrap()
+    }
+
+    fn piece(track: &Track, first_segment: u64) -> Piece {
+        let (track, encoded) = (track.name.clone(), track.encoded.clone());
+        Piece { track, init: "cafe".into(), first_segment, encoded }
+    }
+
+    /// 18 s are segments of 4 s and one of 2 s: chunks of two, two and one.
+    fn chunk(track: &str, number: u64) -> Piece {
+        let full = (100_000, 50);
+        let segments: &[_] = if number == 2 { &[(50_000, 20)] } else { &[full, full] };
+        piece(&video_track(track, segments), number * 2)
+    }
+
+    fn sound() -> Piece {
+        let segments: Vec<_> = [192_000; 4].into_iter().chain([96_000]).map(|d| (d, 7)).collect();
+        piece(&audio_track("audio", &segments), 0)
+    }
+
+    fn assembled(pieces: Vec<Piece>) -> Option<(Vec<usize>, bool)> {
+        let film = Presentation::assemble("v", &chunked_plan(), pieces, GROWING).unwrap()?;
+        let counts = film.tracks.iter().map(|track| track.encoded.segments.len()).collect();
+        assert_eq!(film.target_seconds, 4);
+        Some((counts, film.growing.is_some()))
+    }
+
+    #[test]
+    fn a_film_is_shown_from_its_beginning_to_the_first_gap() {
+        let (low, high) = (|number| chunk("360p", number), |number| chunk("720p", number));
+        assert_eq!(assembled(vec![]), None);
+        assert_eq!(assembled(vec![low(0), high(0)]), None, "without its sound");
+        assert_eq!(assembled(vec![sound(), low(1), high(1), high(0)]), None, "without 360p");
+        assert_eq!(assembled(vec![low(0), high(0), sound()]), Some((vec![2, 2, 2], true)));
+        let gap = vec![high(2), low(2), low(0), low(1), high(0), sound()];
+        assert_eq!(assembled(gap), Some((vec![2, 2, 2], true)));
+        let whole = vec![high(2), low(2), low(0), low(1), high(0), high(1), sound()];
+        assert_eq!(assembled(whole), Some((vec![5, 5, 5], false)));
+    }
+
+    /// Guard: `joined` compares. Pieces of another plan or encoder would play as rubbish.
+    #[test]
+    fn pieces_that_do_not_fit_are_no_film() {
+        let assemble = |wrong: Piece| {
+            let pieces = vec![chunk("360p", 0), wrong, chunk("720p", 0), sound()];
+            Presentation::assemble("v", &chunked_plan(), pieces, GROWING)
+        };
+        assert!(assemble(chunk("360p", 1)).is_ok());
+        let misfit = Misfit { track: "360p".into(), segment: 2 };
+        let good = chunk("360p", 1);
+        for wrong in [
+            Piece { init: "beef".into(), ..good.clone() },
+            Piece {
+                encoded: EncodedTrack { timescale: 1, ..good.encoded.clone() },
+                ..good.clone()
+            },
+            Piece { encoded: EncodedTrack { codecs: "x".into(), ..good.encoded }, ..good },
+        ] {
+            assert_eq!(assemble(wrong), Err(misfit.clone()));
+        }
+        let overlap = Piece { first_segment: 1, ..chunk("360p", 1) };
+        assert_eq!(assemble(overlap), Err(Misfit { segment: 1, ..misfit }));
     }
 
     #[test]

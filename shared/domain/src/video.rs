@@ -2,9 +2,9 @@
 
 use crate::Seconds;
 use crate::account::Wallet;
-use crate::ladder::Work;
+use crate::ladder::{TranscodePlan, Work};
 use crate::policy::Policy;
-use crate::presentation::Track;
+use crate::presentation::Piece;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where a video is in its life; it only moves down this list, or to `Failed` or `Deleting`.
@@ -76,6 +76,15 @@ pub struct Video {
     /// How many of them are finished.
     #[serde(default)]
     pub tasks_done: u32,
+    /// What it is transcoded into, once planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<TranscodePlan>,
+    /// When it was planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<Seconds>,
+    /// How many segments can be watched while the rest is transcoded.
+    #[serde(default)]
+    pub segments_shown: u64,
     /// When it was made.
     pub created_at: Seconds,
     /// When it last changed.
@@ -88,6 +97,15 @@ impl Video {
         match self.stage {
             Stage::Transcoding => true,
             Stage::Failed => self.redrivable,
+            _ => false,
+        }
+    }
+
+    /// Whether it, or its beginning, can be watched.
+    pub fn is_watchable(&self) -> bool {
+        match self.stage {
+            Stage::Ready => true,
+            Stage::Transcoding => self.segments_shown > 0,
             _ => false,
         }
     }
@@ -139,13 +157,13 @@ mod stored_policy {
 pub struct Task {
     /// The video.
     pub video: String,
-    /// The task's name within it, as in `720p`.
+    /// The task's name within it, as in `360p+720p-00001`.
     pub task: String,
     /// What to do.
     pub work: Work,
-    /// What was made; absent until it is done.
+    /// What was made, of each track; absent until it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Track>,
+    pub output: Option<Vec<Piece>>,
 }
 
 /// A video id: 32 lower-case hex digits, and nothing that could leave a folder.

@@ -194,7 +194,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         }
         "video-read" => {
             let caller = caller(request)?;
-            read_video(m, Some(&caller), &http::video_id(request)?).await?;
+            read_video(m, m, m, Some(&caller), &http::video_id(request)?).await?;
         }
         "video-policy" => {
             let owner = caller(request)?;
@@ -245,7 +245,7 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
             }
         }),
         "transcode-work" => message.json::<TaskMessage>().map(|task| {
-            assert_eq!((task.video.as_str(), task.task.as_str()), (VIDEO, "720p"));
+            assert_eq!((task.video.as_str(), task.task.as_str()), (VIDEO, "360p+720p-00001"));
         }),
         "transcode-publish" => message.json::<PublishMessage>().map(|message| {
             assert_eq!(message.video, VIDEO);

@@ -39,8 +39,14 @@ impl GrantStore for Grants {
         let check = ConditionCheck::builder()
             .table_name(videos)
             .key("id", string(&grant.video))
-            .condition_expression("stage = :ready AND policy_revision = :revision")
+            // As `Video::is_watchable` says.
+            .condition_expression(
+                "policy_revision = :revision AND \
+                 (stage = :ready OR (stage = :transcoding AND segments_shown > :none))",
+            )
             .expression_attribute_values(":ready", string(Stage::Ready.as_str()))
+            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
+            .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":revision", number(grant.policy_revision))
             .build()
             .map_err(broken)?;

@@ -3,7 +3,7 @@ use app::ports::{PortError, TaskStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::Seconds;
-use domain::presentation::Track;
+use domain::presentation::Piece;
 use domain::video::{Stage, Task};
 
 /// The tasks, beside the videos that count them.
@@ -76,7 +76,7 @@ impl TaskStore for Tasks {
         &self,
         video: &str,
         task: &str,
-        output: &Track,
+        output: &[Piece],
         now: Seconds,
     ) -> Result<bool, PortError> {
         let broken = |error| PortError::new("dynamodb", error);

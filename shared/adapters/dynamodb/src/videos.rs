@@ -102,11 +102,20 @@ impl VideoStore for Videos {
             update = update.expression_attribute_values(name, string(stage.as_str()));
         }
         match change {
-            Change::Transcoding { tasks, duration_seconds } => {
-                set += ", tasks_total = :tasks, duration_seconds = :duration";
+            Change::Transcoding { plan, duration_seconds } => {
+                set += ", tasks_total = :tasks, #plan = :plan, planned_at = :now, \
+                        duration_seconds = :duration";
+                let stored: AttributeValue = serde_dynamo::to_attribute_value(plan)
+                    .map_err(|error| PortError::new("dynamodb", error))?;
                 update = update
-                    .expression_attribute_values(":tasks", number(tasks))
+                    .expression_attribute_names("#plan", "plan")
+                    .expression_attribute_values(":plan", stored)
+                    .expression_attribute_values(":tasks", number(plan.works().len()))
                     .expression_attribute_values(":duration", number(duration_seconds));
+            }
+            Change::Growing { segments } => {
+                set += ", segments_shown = :segments";
+                update = update.expression_attribute_values(":segments", number(segments));
             }
             Change::Failed { reason, redrivable } => {
                 set += ", reason = :reason, redrivable = :redrivable";

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use domain::ladder::{Grid, Ratio, Rendition, Work};
 use domain::presentation::INIT_FILE;
+use std::ops::Range;
 
 use crate::MediaError;
 
@@ -22,6 +23,9 @@ const ROOTS: [&str; 3] =
     ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"];
 
 const PRESET: &str = "medium";
+/// Frames that are encoded side by side. With a number of its own choice, the encoder's output would
+/// depend on the machine, and a task that is done twice would not make the same files.
+const ENCODER_THREADS: &str = "4";
 /// Quality aimed at; the rendition's ceiling holds where that would cost too much.
 const QUALITY: &str = "22";
 const AUDIO_BITRATE: &str = "128k";
@@ -75,34 +79,86 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
     arguments
 }
 
-pub(crate) fn encode(source: &[String], url: &str, work: &Work, directory: &Path) -> Vec<String> {
+/// How long before a chunk its source is read, in seconds, try after try: a film's pictures are in
+/// another order than its packets, and not every container finds a key frame at once. The last one
+/// is the whole film.
+pub(crate) const MARGINS: [f64; 4] = [1.0, 12.0, 90.0, f64::INFINITY];
+
+pub(crate) fn encode(
+    source: &[String],
+    url: &str,
+    work: &Work,
+    margin: f64,
+    directory: &Path,
+) -> Vec<String> {
     let mut arguments =
         strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
-    arguments.extend(strings(&["-progress", "pipe:1", "-stats_period", "0.5"]));
     arguments.extend_from_slice(source);
-    arguments.extend(strings(&["-i", url, "-sn", "-dn"]));
     match work {
-        Work::Video { rendition, grid } => arguments.extend(video(rendition, grid)),
-        Work::Audio { stream, grid, .. } => arguments.extend(audio(*stream, grid)),
+        Work::Video { renditions, grid, segments } => {
+            let frames = grid.frames_of(segments);
+            arguments.extend(seek(grid, &frames, margin));
+            arguments.extend(strings(&["-i", url, "-filter_complex"]));
+            arguments.push(pictures(renditions, grid, &frames));
+            for (index, rendition) in renditions.iter().enumerate() {
+                arguments.extend(video(index, rendition, grid, &frames));
+                arguments.extend(muxer(work, &rendition.name, segments.start, directory));
+            }
+        }
+        Work::Audio { stream, grid, .. } => {
+            arguments.extend(strings(&["-i", url]));
+            arguments.extend(audio(*stream, grid));
+            for track in work.tracks() {
+                arguments.extend(muxer(work, track, 0, directory));
+            }
+        }
     }
-    arguments.extend(muxer(work, directory));
     arguments
 }
 
-fn video(rendition: &Rendition, grid: &Grid) -> Vec<String> {
+/// To the key frame before a chunk. All that is read from there on is decoded, so that the picture
+/// that stands when the chunk begins is among it; times stay those of the whole film.
+fn seek(grid: &Grid, frames: &Range<u64>, margin: f64) -> Vec<String> {
+    let mut arguments = strings(&["-copyts", "-start_at_zero"]);
+    let start = frames.start as f64 / grid.frame_rate.value() - margin;
+    if start > 0.0 {
+        arguments.extend(strings(&["-noaccurate_seek", "-ss", &format!("{start:.6}")]));
+    }
+    arguments
+}
+
+/// Decoded once for all renditions. Frames are put onto the constant rate, counted from the
+/// beginning of the film, before anything else looks at them: so every chunk and every rendition
+/// has the very ones that it would have in one go. `V` leaves out cover images.
+fn pictures(renditions: &[Rendition], grid: &Grid, frames: &Range<u64>) -> String {
     let Ratio { numerator, denominator } = grid.frame_rate;
-    let Rendition { width, height, max_kbps, .. } = rendition;
     let hold = (HOLD_SECONDS * grid.frame_rate.value()).ceil();
-    let segment = grid.segment_frames.to_string();
-    // Frames are put onto the constant rate from time 0 on before anything else looks at them, so
-    // that every rendition has the same ones. `V` leaves out cover images.
-    let filter = format!(
-        "fps={numerator}/{denominator}:start_time=0,tpad=stop_mode=clone:stop={hold},\
-         scale={width}:{height}:flags=bicubic,setsar=1,format=yuv420p"
+    let Range { start, end } = frames;
+    let first = if *start == 0 { ":start_time=0" } else { "" };
+    let mut graph = format!(
+        "[0:V:0]fps={numerator}/{denominator}{first},tpad=stop_mode=clone:stop={hold},\
+         trim=start_pts={start}:end_pts={end},setpts=PTS-{start},split={}",
+        renditions.len(),
     );
-    let mut arguments = strings(&["-map", "0:V:0", "-an", "-vf", &filter]);
-    arguments.extend(strings(&["-frames:v", &grid.frames.to_string()]));
+    for index in 0..renditions.len() {
+        graph += &format!("[s{index}]");
+    }
+    for (index, Rendition { width, height, .. }) in renditions.iter().enumerate() {
+        graph += &format!(
+            ";[s{index}]scale={width}:{height}:flags=bicubic+accurate_rnd+bitexact,setsar=1,\
+             format=yuv420p[v{index}]"
+        );
+    }
+    graph
+}
+
+fn video(index: usize, rendition: &Rendition, grid: &Grid, frames: &Range<u64>) -> Vec<String> {
+    let Rendition { max_kbps, .. } = rendition;
+    let segment = grid.segment_frames.to_string();
+    let mut arguments = strings(&["-map", &format!("[v{index}]")]);
+    arguments.extend(strings(&["-frames:v", &(frames.end - frames.start).to_string()]));
     arguments.extend(strings(&["-fps_mode", "passthrough", "-c:v", "libx264"]));
+    arguments.extend(strings(&["-threads", ENCODER_THREADS]));
     arguments.extend(strings(&["-preset", PRESET, "-profile:v", "high", "-crf", QUALITY]));
     arguments.extend(strings(&["-maxrate", &format!("{max_kbps}k")]));
     arguments.extend(strings(&["-bufsize", &format!("{}k", max_kbps * 2)]));
@@ -120,7 +176,7 @@ fn audio(stream: u32, grid: &Grid) -> Vec<String> {
         "aresample={SAMPLE_RATE}:async=1000:first_pts=0,\
          aformat=sample_fmts=fltp:channel_layouts=stereo,apad,atrim=end_sample={samples}"
     );
-    let mut arguments = strings(&["-map", &format!("0:a:{stream}"), "-vn", "-af", &filter]);
+    let mut arguments = strings(&["-map", &format!("0:a:{stream}"), "-af", &filter]);
     arguments.extend(strings(&["-c:a", "aac", "-b:a", AUDIO_BITRATE, "-flags", "+bitexact"]));
     // The encoder begins with a frame of nothing at a negative time. Kept, it needs an edit list,
     // and a player without one is 21 ms off; dropped, sound is exact and its first 21 ms fade in.
@@ -128,7 +184,7 @@ fn audio(stream: u32, grid: &Grid) -> Vec<String> {
     arguments
 }
 
-fn muxer(work: &Work, directory: &Path) -> Vec<String> {
+fn muxer(work: &Work, track: &str, first_segment: u64, directory: &Path) -> Vec<String> {
     let grid = work.grid();
     // The muxer cuts at the first key frame after this time: for pictures every key frame is a
     // border, so half a segment is safe from rounding; every frame of sound is a key frame.
@@ -142,13 +198,16 @@ fn muxer(work: &Work, directory: &Path) -> Vec<String> {
         Work::Video { .. } => format!("use_editlist=1:video_track_timescale={}", timescale(grid)),
         Work::Audio { .. } => String::from("use_editlist=0"),
     };
-    let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
+    let path = |name: &str| directory.join(track).join(name).to_string_lossy().into_owned();
+    // The muxer writes the number in five digits, as `segment_file` does.
+    let first = (first_segment + 1).to_string();
     let mut arguments = strings(&["-map_metadata", "-1", "-map_chapters", "-1"]);
     arguments.extend(strings(&["-fflags", "+bitexact", "-avoid_negative_ts", "disabled"]));
     arguments.extend(strings(&["-f", "hls", "-hls_time", &format!("{cut:.6}")]));
     arguments.extend(strings(&["-hls_playlist_type", "vod", "-hls_segment_type", "fmp4"]));
     arguments.extend(strings(&["-hls_segment_options", &options]));
-    arguments.extend(strings(&["-hls_fmp4_init_filename", INIT_FILE, "-start_number", "1"]));
+    arguments.extend(strings(&["-hls_fmp4_init_filename", INIT_FILE]));
+    arguments.extend(strings(&["-start_number", &first]));
     arguments.extend(strings(&["-hls_segment_filename", &path("%05d.m4s")]));
     arguments.extend(strings(&["-y", &path(MUXER_PLAYLIST)]));
     arguments

@@ -12,11 +12,11 @@ mod track;
 mod transcoder;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::ladder::{Probe, Work};
-use domain::presentation::EncodedTrack;
-use sha2::{Digest, Sha256};
+use domain::presentation::Piece;
+use track::Length;
 
 /// A probe reads a few megabytes; more time than this means that something is wrong.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);
@@ -65,86 +65,44 @@ impl Ffmpeg {
         let source = arguments::source(source_url, self.local_files)?;
         let mut command = process::command(&self.directory.join("ffprobe"));
         command.args(arguments::probe(&source, source_url));
-        let output = process::capture(command, PROBE_LIMIT, source_url).await?;
+        let (output, _) = process::run(command, PROBE_LIMIT, source_url).await?;
         probe::parse(&output)
     }
 
-    /// Does one piece of work: writes `init.mp4` and the segments into the directory, which is made
-    /// if needed, and measures them. Dropping the future ends the process.
-    ///
-    /// `progress` is told the finished part, from 0 to 1.
+    /// Does one piece of work: writes `init.mp4` and the segments of each track into a directory of
+    /// its name in `directory`, and measures them. Dropping the future ends the process.
     pub async fn encode(
         &self,
         source_url: &str,
         work: &Work,
         directory: &Path,
-        mut progress: impl FnMut(f64) + Send,
-    ) -> Result<EncodedTrack, MediaError> {
+    ) -> Result<Vec<Piece>, MediaError> {
         let source = arguments::source(source_url, self.local_files)?;
-        track::prepare(directory).await?;
-        let mut command = process::command(&self.directory.join("ffmpeg"));
-        command.args(arguments::encode(&source, source_url, work, directory));
-        let length = work.grid().duration_seconds();
-        let complaints = process::follow(command, self.encode_limit, source_url, |seconds| {
-            progress((seconds / length).clamp(0.0, 1.0));
-        })
-        .await?;
-        let track = track::read(directory, work, &complaints).await?;
-        progress(1.0);
-        Ok(track)
-    }
-}
-
-/// The name of what a directory holds: the first 16 hex digits of SHA-256 over names and contents
-/// of its files, in order of their names. Two runs that differ in a single byte differ here.
-pub async fn digest(directory: &Path) -> Result<String, MediaError> {
-    let directory = directory.to_path_buf();
-    let hashed = tokio::task::spawn_blocking(move || digest_of_files(&directory));
-    match hashed.await {
-        Ok(Ok(digest)) => Ok(digest),
-        Ok(Err(error)) => Err(MediaError::Failed(format!("the output cannot be read: {error}"))),
-        Err(error) => Err(MediaError::Failed(format!("the output was not hashed: {error}"))),
-    }
-}
-
-fn digest_of_files(directory: &Path) -> std::io::Result<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        names.push(entry?.file_name());
-    }
-    names.sort();
-    let mut hash = Sha256::new();
-    for name in names {
-        let mut file = std::fs::File::open(directory.join(&name))?;
-        let name = name.to_string_lossy();
-        // Lengths first: no two lists of files may give the same stream of bytes.
-        hash.update((name.len() as u64).to_be_bytes());
-        hash.update(name.as_bytes());
-        hash.update(file.metadata()?.len().to_be_bytes());
-        std::io::copy(&mut file, &mut hash)?;
-    }
-    Ok(hex::encode(&hash.finalize()[..8]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_digest_tells_names_and_contents_apart() {
-        let mut seen = std::collections::BTreeSet::new();
-        for files in
-            [vec![("a", "bc")], vec![("ab", "c")], vec![("a", "bd")], vec![], vec![("a", "")]]
-        {
-            let directory = tempfile::tempdir().unwrap();
-            for (name, content) in files {
-                std::fs::write(directory.path().join(name), content).unwrap();
+        let until = Instant::now() + self.encode_limit;
+        let mut complaints = String::new();
+        for margin in arguments::MARGINS {
+            track::prepare(directory, work).await?;
+            let mut command = process::command(&self.directory.join("ffmpeg"));
+            command.args(arguments::encode(&source, source_url, work, margin, directory));
+            let left = until.saturating_duration_since(Instant::now());
+            (_, complaints) = process::run(command, left, source_url).await?;
+            let (pieces, length) = track::read(directory, work).await?;
+            let whole = matches!(length, Length::Whole) && !process::ends_early(&complaints);
+            if whole {
+                return Ok(pieces);
             }
-            let first = digest(directory.path()).await.unwrap();
-            assert_eq!(first.len(), 16);
-            assert_eq!(first, digest(directory.path()).await.unwrap());
-            assert!(seen.insert(first));
+            if process::network_failed(&complaints) || starts_the_film(work) {
+                break;
+            }
         }
-        assert!(matches!(digest(Path::new("/nowhere")).await, Err(MediaError::Failed(_))));
+        Err(track::ended_early(&complaints))
+    }
+}
+
+/// What is read from the beginning can't have missed it.
+fn starts_the_film(work: &Work) -> bool {
+    match work {
+        Work::Video { segments, .. } => segments.start == 0,
+        Work::Audio { .. } => true,
     }
 }

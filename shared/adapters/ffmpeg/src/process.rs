@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::MediaError;
@@ -35,12 +35,13 @@ pub(crate) fn command(program: &Path) -> Command {
     command
 }
 
-/// Runs to the end and hands back what was printed.
-pub(crate) async fn capture(
+/// Runs to the end and hands back what was printed, and the complaints of a run that ended well all
+/// the same.
+pub(crate) async fn run(
     command: Command,
     limit: Duration,
     secret: &str,
-) -> Result<Vec<u8>, MediaError> {
+) -> Result<(Vec<u8>, String), MediaError> {
     let mut running = Running::start(command)?;
     let (mut stdout, mut stderr) = (running.stdout, running.stderr);
     let work = async {
@@ -58,48 +59,16 @@ pub(crate) async fn capture(
         Ok::<_, std::io::Error>((output?, complaints?, running.child.wait().await?))
     };
     let (output, complaints, status) = match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(|error| lost(&error))?,
-        Err(_) => return Err(MediaError::Failed("the probe took too long and was ended".into())),
+        Ok(done) => {
+            done.map_err(|error| MediaError::Failed(format!("the tool was lost: {error}")))?
+        }
+        Err(_) => return Err(MediaError::Failed("it took too long and was ended".into())),
     };
     if output.len() > MAX_OUTPUT {
         return Err(refused(NOT_A_FILM));
     }
     judge(status, &complaints, secret)?;
-    Ok(output)
-}
-
-/// Runs to the end, says how many seconds are finished, and hands back the complaints of a run that
-/// ended well all the same.
-pub(crate) async fn follow(
-    command: Command,
-    limit: Duration,
-    secret: &str,
-    mut finished: impl FnMut(f64) + Send,
-) -> Result<String, MediaError> {
-    let mut running = Running::start(command)?;
-    let (stdout, mut stderr) = (running.stdout, running.stderr);
-    let work = async {
-        let progress = async {
-            let mut lines = BufReader::new(stdout).lines();
-            while let Some(line) = lines.next_line().await? {
-                let time = line.strip_prefix("out_time_us=").and_then(|time| time.parse().ok());
-                if let Some(microseconds) = time {
-                    let microseconds: f64 = microseconds;
-                    finished(microseconds / 1_000_000.0);
-                }
-            }
-            Ok::<_, std::io::Error>(())
-        };
-        let (progress, complaints) = tokio::join!(progress, complaints(&mut stderr));
-        progress?;
-        Ok::<_, std::io::Error>((complaints?, running.child.wait().await?))
-    };
-    let (complaints, status) = match tokio::time::timeout(limit, work).await {
-        Ok(done) => done.map_err(|error| lost(&error))?,
-        Err(_) => return Err(MediaError::Failed("the encode took too long and was ended".into())),
-    };
-    judge(status, &complaints, secret)?;
-    Ok(complaints)
+    Ok((output, complaints))
 }
 
 struct Running {
@@ -119,10 +88,6 @@ impl Running {
             _ => Err(MediaError::Failed("the tool has no output".into())),
         }
     }
-}
-
-fn lost(error: &std::io::Error) -> MediaError {
-    MediaError::Failed(format!("the tool was lost: {error}"))
 }
 
 /// Reads everything, so that the process never waits, and keeps the end.
@@ -286,7 +251,7 @@ mod tests {
         let mut sleep = command(Path::new("/bin/sh"));
         sleep.args(["-c", "exec sleep 60"]);
         let started = std::time::Instant::now();
-        let result = capture(sleep, Duration::from_millis(100), "x").await;
+        let result = run(sleep, Duration::from_millis(100), "x").await;
         assert!(matches!(result, Err(MediaError::Failed(_))));
         assert!(started.elapsed() < Duration::from_secs(10));
     }
@@ -295,13 +260,13 @@ mod tests {
     async fn endless_output_is_refused() {
         let mut endless = command(Path::new("/bin/sh"));
         endless.args(["-c", "exec /usr/bin/yes"]);
-        let result = capture(endless, Duration::from_secs(20), "x").await;
+        let result = run(endless, Duration::from_secs(20), "x").await;
         assert!(matches!(result, Err(MediaError::Refused(_))), "{result:?}");
     }
 
     #[tokio::test]
     async fn a_missing_tool_is_named() {
-        let result = capture(command(Path::new("/nowhere/ffprobe")), PROBE, "x").await;
+        let result = run(command(Path::new("/nowhere/ffprobe")), PROBE, "x").await;
         let Err(MediaError::Failed(text)) = result else { panic!("{result:?}") };
         assert!(text.contains("/nowhere/ffprobe"), "{text}");
     }

@@ -1,84 +1,145 @@
 //! From the files of a finished encode to what the playlists need, with everything checked that a
 //! player relies on.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use domain::ladder::Work;
-use domain::presentation::{EncodedSegment, EncodedTrack, INIT_FILE, TrackKind, segment_file};
+use domain::ladder::{Grid, Work};
+use domain::presentation::{
+    EncodedSegment, EncodedTrack, INIT_FILE, Piece, TrackKind, segment_file,
+};
+use sha2::{Digest, Sha256};
 
 use crate::MediaError;
 use crate::arguments::{MUXER_PLAYLIST, audio_samples};
 use crate::fragment::{self, Content, Init, Times};
-use crate::process::{ends_early, network_failed, refused};
+use crate::process::{network_failed, refused};
 
 /// A frame of AAC: sound ends within one of where it should.
 const AUDIO_FRAME: u64 = 1024;
 
-/// Makes the directory, and takes away what an earlier try left in it.
-pub(crate) async fn prepare(directory: &Path) -> Result<(), MediaError> {
+/// Makes a directory for each track, and takes away what an earlier try left in it.
+pub(crate) async fn prepare(directory: &Path, work: &Work) -> Result<(), MediaError> {
     let failed = |error| MediaError::Failed(format!("the output directory: {error}"));
-    tokio::fs::create_dir_all(directory).await.map_err(failed)?;
-    let mut entries = tokio::fs::read_dir(directory).await.map_err(failed)?;
-    while let Some(entry) = entries.next_entry().await.map_err(failed)? {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name == INIT_FILE || name.starts_with(MUXER_PLAYLIST) || name.ends_with(".m4s");
-        if !ours {
-            return Err(MediaError::Failed(format!("{name} is in the output directory")));
+    for track in work.tracks() {
+        let directory = directory.join(track);
+        tokio::fs::create_dir_all(&directory).await.map_err(failed)?;
+        let mut entries = tokio::fs::read_dir(&directory).await.map_err(failed)?;
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let ours =
+                name == INIT_FILE || name.starts_with(MUXER_PLAYLIST) || name.ends_with(".m4s");
+            if !ours {
+                return Err(MediaError::Failed(format!("{name} is in the output directory")));
+            }
+            tokio::fs::remove_file(entry.path()).await.map_err(failed)?;
         }
-        tokio::fs::remove_file(entry.path()).await.map_err(failed)?;
     }
     Ok(())
 }
 
-/// Reads one segment at a time: memory does not grow with the film.
+/// How many frames a picture was encoded to; of sound there is nothing to count.
+pub(crate) enum Length {
+    Whole,
+    /// Some are missing at one of the ends.
+    Short,
+}
+
+/// Puts what was made of each track where it belongs in the film, and measures it. Reads one
+/// segment at a time: memory does not grow with the film.
 pub(crate) async fn read(
     directory: &Path,
     work: &Work,
-    complaints: &str,
-) -> Result<EncodedTrack, MediaError> {
+) -> Result<(Vec<Piece>, Length), MediaError> {
+    let broken = |error: String| MediaError::Failed(format!("the output: {error}"));
+    let mut pieces = Vec::new();
+    let mut length = Length::Whole;
+    for track in work.tracks() {
+        let (piece, all) = piece(&directory.join(track), track, work).await?;
+        if let Work::Video { grid, segments, .. } = work {
+            let frames = grid.frames_of(segments);
+            let found: u64 = all.iter().map(|times| times.samples).sum();
+            if found < frames.end - frames.start {
+                length = Length::Short;
+                continue;
+            }
+        }
+        check(work, piece.encoded.timescale, &all).map_err(broken)?;
+        pieces.push(piece);
+    }
+    Ok((pieces, length))
+}
+
+async fn piece(
+    directory: &Path,
+    track: &str,
+    work: &Work,
+) -> Result<(Piece, Vec<Times>), MediaError> {
     let failed = |error: std::io::Error| MediaError::Failed(format!("the output: {error}"));
     let broken = |error: String| MediaError::Failed(format!("the output: {error}"));
-    tokio::fs::remove_file(directory.join(MUXER_PLAYLIST)).await.map_err(failed)?;
+    match tokio::fs::remove_file(directory.join(MUXER_PLAYLIST)).await {
+        // Where nothing was encoded there is none.
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
     let file = tokio::fs::read(directory.join(INIT_FILE)).await.map_err(failed)?;
     let init = fragment::init(&file).map_err(broken)?;
+    let (first_segment, shift) = match work {
+        Work::Video { grid, segments, .. } => {
+            let ticks = grid.frames_of(segments).start * frame_ticks(grid, init.timescale);
+            (segments.start, Some(ticks))
+        }
+        Work::Audio { .. } => (0, None),
+    };
     let mut all = Vec::new();
     let mut segments = Vec::new();
-    for number in 1.. {
+    for number in first_segment + 1.. {
         let path = directory.join(segment_file(number));
-        let file = match tokio::fs::read(path).await {
+        let mut file = match tokio::fs::read(&path).await {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => break,
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
             Err(error) => return Err(failed(error)),
         };
+        if let Some(ticks) = shift {
+            fragment::shift(&init, &mut file, ticks, number).map_err(broken)?;
+            tokio::fs::write(&path, &file).await.map_err(failed)?;
+        }
         let times = fragment::times(&init, &file).map_err(broken)?;
         all.push(times);
         segments.push(EncodedSegment {
             duration_ticks: times.duration,
             bytes: u64::try_from(file.len()).unwrap_or(u64::MAX),
+            key_bytes: times.key_bytes,
         });
     }
-    complete(work, &all, complaints)?;
-    check(work, &init, &all).map_err(broken)?;
     let kind = kind(work, &init).map_err(broken)?;
-    Ok(EncodedTrack { codecs: init.codecs, timescale: init.timescale, kind, segments })
+    let encoded = EncodedTrack { codecs: init.codecs, timescale: init.timescale, kind, segments };
+    let init = hex::encode(Sha256::digest(&file));
+    Ok((Piece { track: track.to_owned(), init, first_segment, encoded }, all))
 }
 
 /// ffmpeg ends well when a source ends early: that is found out here.
-fn complete(work: &Work, all: &[Times], complaints: &str) -> Result<(), MediaError> {
-    let Work::Video { grid, .. } = work else { return Ok(()) };
-    let frames: u64 = all.iter().map(|times| times.samples).sum();
-    if frames >= grid.frames && !ends_early(complaints) {
-        return Ok(());
-    }
+pub(crate) fn ended_early(complaints: &str) -> MediaError {
     if network_failed(complaints) {
-        return Err(MediaError::Failed("the source could not be read to its end".into()));
+        return MediaError::Failed("the source could not be read to its end".into());
     }
-    Err(refused("The film ends before the file says it should. The file is incomplete or damaged."))
+    refused("The film ends before the file says it should. The file is incomplete or damaged.")
 }
 
-/// Times without a gap from 0 on, and for pictures the planned borders with a key frame at each.
-fn check(work: &Work, init: &Init, all: &[Times]) -> Result<(), String> {
-    let mut end = 0;
+fn frame_ticks(grid: &Grid, timescale: u32) -> u64 {
+    let scale = u64::from(timescale) * u64::from(grid.frame_rate.denominator);
+    scale / u64::from(grid.frame_rate.numerator.max(1))
+}
+
+/// Times without a gap from the chunk's beginning on, and for pictures the planned borders with a
+/// key frame at each.
+fn check(work: &Work, timescale: u32, all: &[Times]) -> Result<(), String> {
+    let mut end = match work {
+        Work::Video { grid, segments, .. } => {
+            grid.frames_of(segments).start * frame_ticks(grid, timescale)
+        }
+        Work::Audio { .. } => 0,
+    };
     for (index, times) in all.iter().enumerate() {
         if times.start != end {
             return Err(format!("segment {} begins at {}, not {end}", index + 1, times.start));
@@ -89,10 +150,10 @@ fn check(work: &Work, init: &Init, all: &[Times]) -> Result<(), String> {
         end += times.duration;
     }
     match work {
-        Work::Video { grid, .. } => {
-            let scale = u64::from(init.timescale) * u64::from(grid.frame_rate.denominator);
-            let frame = scale / u64::from(grid.frame_rate.numerator.max(1));
-            let mut left = grid.frames;
+        Work::Video { grid, segments, .. } => {
+            let frame = frame_ticks(grid, timescale);
+            let frames = grid.frames_of(segments);
+            let mut left = frames.end - frames.start;
             for (index, times) in all.iter().enumerate() {
                 let expected = left.min(u64::from(grid.segment_frames));
                 if times.samples != expected || times.duration != expected * frame {

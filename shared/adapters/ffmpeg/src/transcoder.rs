@@ -1,9 +1,8 @@
 //! The port behind which ffmpeg stands.
 
-use crate::{Ffmpeg, MediaError, digest};
+use crate::{Ffmpeg, MediaError};
 use app::ports::{self, Encoded, Folder, Transcoder};
 use domain::ladder::{Probe, Work};
-use domain::presentation::{INIT_FILE, segment_file};
 
 impl From<MediaError> for ports::MediaError {
     fn from(error: MediaError) -> Self {
@@ -23,16 +22,8 @@ impl Transcoder for Ffmpeg {
         let folder = tempfile::tempdir()
             .map_err(|error| ports::MediaError::Failed(format!("no folder to work in: {error}")))?;
         let directory = folder.path();
-        let track = Self::encode(self, source_url, work, directory, |_| {}).await?;
-        let digest = digest(directory).await?;
-        let segments = (1..=track.segments.len() as u64).map(segment_file);
-        let files = std::iter::once(INIT_FILE.to_owned())
-            .chain(segments)
-            .map(|name| {
-                let path = directory.join(&name);
-                (name, path)
-            })
-            .collect();
-        Ok(Encoded { track, digest, files, folder: Folder(Box::new(folder)) })
+        let pieces = Self::encode(self, source_url, work, directory).await?;
+        let directory = directory.to_owned();
+        Ok(Encoded { pieces, directory, folder: Folder(Box::new(folder)) })
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use adapter_ffmpeg::{Ffmpeg, MediaError, digest};
+use adapter_ffmpeg::{Ffmpeg, MediaError};
 use app::ports::Transcoder;
 use domain::ladder::{Limits, Probe, Ratio, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-const LIMITS: Limits = Limits { max_duration_seconds: 60, max_pixels: 36_000_000 };
+/// A chunk is one segment: films of nine seconds are put together from three of them.
+const LIMITS: Limits =
+    Limits { max_duration_seconds: 60, max_pixels: 36_000_000, chunk_seconds: 4 };
 
 fn tools() -> PathBuf {
     let named = std::env::var_os("FFMPEG_DIRECTORY").map(PathBuf::from);
@@ -141,25 +143,52 @@ async fn planned(ffmpeg: &Ffmpeg, source: &str) -> (Probe, TranscodePlan) {
     (probe, plan)
 }
 
-/// All works of a plan, one directory each.
+/// The picture of a plan in its smallest rendition, in one piece.
+fn whole(plan: &TranscodePlan) -> Work {
+    let renditions = plan.renditions[..1].to_vec();
+    Work::Video { renditions, grid: plan.grid, segments: 0..plan.grid.segments() }
+}
+
+/// All works of a plan; what they made of a track is put into one directory, as it lies in the
+/// bucket.
 async fn encode_all(
     ffmpeg: &Ffmpeg,
     source: &str,
     plan: &TranscodePlan,
     output: &TempDir,
 ) -> Vec<(String, PathBuf, EncodedTrack)> {
-    let mut tracks = Vec::new();
-    for work in &plan.works {
-        let directory = output.path().join(work.name());
-        let mut told = Vec::new();
-        let track = ffmpeg
-            .encode(source, work, &directory, |part| told.push(part))
+    let mut tracks: Vec<(String, PathBuf, EncodedTrack)> = Vec::new();
+    for work in plan.works() {
+        let directory = output.path().join("work");
+        let pieces = ffmpeg
+            .encode(source, &work, &directory)
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", work.name()));
-        assert_eq!(told.last(), Some(&1.0));
-        assert!(told.is_sorted() && told.iter().all(|part| (0.0..=1.0).contains(part)), "{told:?}");
-        tracks.push((work.name().into(), directory, track));
+        assert_eq!(pieces.iter().map(|piece| &*piece.track).collect::<Vec<_>>(), work.tracks());
+        for piece in pieces {
+            let (from, to) = (directory.join(&piece.track), output.path().join(&piece.track));
+            match tracks.iter_mut().find(|track| track.0 == piece.track) {
+                Some((_, _, track)) => {
+                    assert_eq!(piece.first_segment, track.segments.len() as u64);
+                    assert_eq!(
+                        std::fs::read(from.join("init.mp4")).unwrap(),
+                        std::fs::read(to.join("init.mp4")).unwrap(),
+                        "the init segments of two chunks differ",
+                    );
+                    track.segments.extend(piece.encoded.segments);
+                }
+                None => {
+                    std::fs::create_dir(&to).unwrap();
+                    tracks.push((piece.track, to.clone(), piece.encoded));
+                }
+            }
+            for file in std::fs::read_dir(&from).unwrap() {
+                let file = file.unwrap();
+                std::fs::rename(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
     }
+    tracks.sort_by_key(|track| plan.tracks().iter().position(|name| *name == track.0));
     tracks
 }
 
@@ -270,13 +299,7 @@ async fn scripts_that_open_other_files_open_nothing() {
         ));
         scripts.push(("/sdp.sdp", format!("v=0\no=- 0 0 IN IP4 127.0.0.1\ns={target}\nt=0 0\n")));
     }
-    let work = Work::Video {
-        rendition: plan(&local().probe(&source).await.unwrap(), &LIMITS)
-            .unwrap()
-            .renditions
-            .remove(0),
-        grid: *plan(&local().probe(&source).await.unwrap(), &LIMITS).unwrap().works[0].grid(),
-    };
+    let work = whole(&planned(&local(), &source).await.1);
     for (name, script) in scripts {
         // As a file, and from a server as a presigned source would be.
         let file = write(path, &name[1..], script.as_bytes());
@@ -284,7 +307,7 @@ async fn scripts_that_open_other_files_open_nothing() {
         let (outer, _) = serve(vec![(name, script.into_bytes())], None).await;
         let source = format!("{outer}{name}?X-Amz-Signature=5ec2e7");
         refused(Ffmpeg::new(tools()).probe(&source).await);
-        refused(Ffmpeg::new(tools()).encode(&source, &work, &path.join("out"), |_| {}).await);
+        refused(Ffmpeg::new(tools()).encode(&source, &work, &path.join("out")).await);
     }
     assert_eq!(asked.count(), 0, "the address in a script was asked for");
     // And the listener would have been heard: the same address as a source is asked for.
@@ -351,13 +374,13 @@ async fn all_renditions_share_the_grid() {
                     assert_eq!(track.codecs, "mp4a.40.2");
                     // Near the same borders as the pictures.
                     let seconds = track.segments[0].duration_ticks as f64 / 48_000.0;
-                    assert!((seconds - plan.segment_seconds).abs() < 0.03, "{seconds}");
+                    assert!((seconds - plan.grid.segment_seconds()).abs() < 0.03, "{seconds}");
                 }
             }
         }
         let (picture, sound) = (ends[0], ends[2]);
         assert!((picture - sound).abs() <= 0.020, "{picture} {sound}");
-        assert!((picture - plan.duration_seconds).abs() < 0.001);
+        assert!((picture - plan.grid.duration_seconds()).abs() < 0.001);
     }
 }
 
@@ -412,6 +435,12 @@ fn assert_every_segment_decodes_alone(
         assert_eq!(complaints, "", "segment {number}");
         let count = ["-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames"];
         let (text, _) = run("ffprobe", &[&count[..], &["-of", "csv=p=0", &path]].concat());
+        // Up to where its first picture ends, as another reader sees it.
+        let place = ["-v", "error", "-read_intervals", "%+#1", "-show_entries", "packet=pos,size"];
+        let (place, _) = run("ffprobe", &[&place[..], &["-of", "csv=p=0", &path]].concat());
+        let numbers = place.trim().split(',').map(|number| number.parse::<u64>().unwrap());
+        let key_bytes = track.segments[number - 1].key_bytes;
+        assert_eq!(numbers.sum::<u64>() - init.len() as u64, key_bytes, "segment {number}");
         let expected = left.min(in_segment);
         assert_eq!(text.trim().trim_end_matches(',').parse::<u64>().unwrap(), expected);
         left -= expected;
@@ -464,31 +493,29 @@ async fn a_source_is_read_over_http() {
     let tracks = encode_all(&ffmpeg, &source, &plan, &directory).await;
     assert!((tracks[0].2.duration_seconds() - 9.0).abs() < 1e-9);
     assert!(asked.count() > 2);
-    // Through the port: the files are listed, and gone with the answer.
-    let encoded = Transcoder::encode(&ffmpeg, &source, &plan.works[1]).await.unwrap();
-    assert_eq!(encoded.digest, digest(&tracks[1].1).await.unwrap());
-    let names: Vec<&str> = encoded.files.iter().map(|file| file.0.as_str()).collect();
-    assert_eq!(names, ["init.mp4", "00001.m4s", "00002.m4s", "00003.m4s"]);
-    let place = encoded.files[0].1.clone();
-    assert!(place.exists());
+    // Through the port: the files are there, and gone with the answer.
+    let chunk = &plan.works()[2];
+    let encoded = Transcoder::encode(&ffmpeg, &source, chunk).await.unwrap();
+    let place = encoded.directory.join("360p/00002.m4s");
+    // The same work gives the same bytes.
+    assert_eq!(
+        std::fs::read(&place).unwrap(),
+        std::fs::read(tracks[0].1.join("00002.m4s")).unwrap()
+    );
     drop(encoded);
     assert!(!place.exists());
-    // The same work gives the same bytes.
-    let again = directory.path().join("again");
-    ffmpeg.encode(&source, &plan.works[0], &again, |_| {}).await.unwrap();
-    assert_eq!(digest(&again).await.unwrap(), digest(&tracks[0].1).await.unwrap());
-    assert_ne!(digest(&again).await.unwrap(), digest(&tracks[1].1).await.unwrap());
+    let (again, work) = (directory.path().join("again"), whole(&plan));
 
     assert_eq!(refused(ffmpeg.probe(&format!("{server}/empty")).await), "The file is empty.");
     // A connection that breaks is taken up again where it ended.
     let (breaking, asked) = serve(vec![("/film", film)], Some(half)).await;
-    ffmpeg.encode(&format!("{breaking}/film"), &plan.works[0], &again, |_| {}).await.unwrap();
+    ffmpeg.encode(&format!("{breaking}/film"), &work, &again).await.unwrap();
     assert!(asked.count() > 2);
     // No right to read: tried again, and the signature is not told.
     let denied = format!("{server}/other?X-Amz-Signature=5ec2e7");
     for result in [
         ffmpeg.probe(&denied).await.map(|_| ()),
-        ffmpeg.encode(&denied, &plan.works[0], &again, |_| {}).await.map(|_| ()),
+        ffmpeg.encode(&denied, &work, &again).await.map(|_| ()),
     ] {
         let Err(MediaError::Failed(text)) = result else { panic!("{result:?}") };
         assert!(text.contains("403"), "{text}");
@@ -503,13 +530,13 @@ async fn a_film_that_is_cut_off_is_refused() {
     for (name, more) in
         [("film.mp4", &["-movflags", "+faststart"][..]), ("film.mkv", &["-f", "matroska"])]
     {
-        let whole = film(directory.path(), name, "640x360", "25", more);
-        let bytes = std::fs::read(&whole).unwrap();
+        let complete = film(directory.path(), name, "640x360", "25", more);
+        let bytes = std::fs::read(&complete).unwrap();
         let source =
             write(directory.path(), &format!("cut-{name}"), &bytes[..bytes.len() * 6 / 10]);
-        let (_, plan) = planned(&local(), &whole).await;
+        let (_, plan) = planned(&local(), &complete).await;
         let output = directory.path().join("out");
-        let reason = refused(local().encode(&source, &plan.works[0], &output, |_| {}).await);
+        let reason = refused(local().encode(&source, &whole(&plan), &output).await);
         assert!(reason.contains("ends before"), "{reason}");
     }
 }
@@ -521,11 +548,11 @@ async fn a_long_encode_is_ended_and_a_dropped_one_too() {
     let (_, plan) = planned(&local(), &source).await;
     let output = directory.path().join("out");
     let hurried = local().with_encode_limit(Duration::from_millis(50));
-    let result = hurried.encode(&source, &plan.works[1], &output, |_| {}).await;
+    let result = hurried.encode(&source, &whole(&plan), &output).await;
     assert!(matches!(result, Err(MediaError::Failed(_))), "{result:?}");
 
-    let ffmpeg = local();
-    let encode = ffmpeg.encode(&source, &plan.works[1], &output, |_| {});
+    let (ffmpeg, work) = (local(), whole(&plan));
+    let encode = ffmpeg.encode(&source, &work, &output);
     assert!(tokio::time::timeout(Duration::from_millis(300), encode).await.is_err());
     tokio::time::sleep(Duration::from_millis(300)).await;
     let output = output.to_string_lossy().into_owned();
@@ -541,13 +568,15 @@ async fn what_an_earlier_try_left_is_taken_away() {
     let source = film(directory.path(), "film.mp4", "320x240", "25", &[]);
     let (_, plan) = planned(&local(), &source).await;
     let output = directory.path().join("out");
-    std::fs::create_dir(&output).unwrap();
-    write(&output, "00009.m4s", b"stale");
-    let track = local().encode(&source, &plan.works[0], &output, |_| {}).await.unwrap();
-    assert_sizes(&output, &track);
+    let name = &plan.renditions[0].name;
+    let tracks = output.join(name);
+    std::fs::create_dir_all(&tracks).unwrap();
+    write(&tracks, "00009.m4s", b"stale");
+    let pieces = local().encode(&source, &whole(&plan), &output).await.unwrap();
+    assert_sizes(&tracks, &pieces[0].encoded);
     // Files that are not ours are not touched.
-    write(&output, "letter.txt", b"mine");
-    let result = local().encode(&source, &plan.works[0], &output, |_| {}).await;
+    write(&tracks, "letter.txt", b"mine");
+    let result = local().encode(&source, &whole(&plan), &output).await;
     assert!(matches!(result, Err(MediaError::Failed(_))));
-    assert!(output.join("letter.txt").exists());
+    assert!(tracks.join("letter.txt").exists());
 }

@@ -41,7 +41,8 @@ pub const OTHER_CONTRACT: Address = Address([0xa4; 20]);
 /// The video's size: three parts, the last of them short.
 pub const SIZE: u64 = 20 * 1024 * 1024;
 /// What the stack accepts.
-pub const LIMITS: Limits = Limits { max_duration_seconds: 60, max_pixels: 8192 * 4320 };
+pub const LIMITS: Limits =
+    Limits { max_duration_seconds: 60, max_pixels: 8192 * 4320, chunk_seconds: 8 };
 
 /// That wallet on the configured chain.
 pub fn account(address: Address) -> Account {
@@ -87,12 +88,16 @@ pub fn video(stage: Stage) -> Video {
         policy_revision: 1,
         tasks_total: 0,
         tasks_done: 0,
+        plan: None,
+        planned_at: None,
+        segments_shown: 0,
         created_at: NOW,
         updated_at: NOW,
     }
 }
 
-/// Ten seconds of 720p with sound: the tasks 360p, 720p and audio, of three segments each.
+/// Ten seconds of 720p with sound, three segments of each of its tracks: the picture is two tasks,
+/// and the sound one.
 pub fn film() -> Probe {
     Probe {
         duration_seconds: 10.0,

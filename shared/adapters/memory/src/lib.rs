@@ -18,7 +18,7 @@ use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::Grant;
 use domain::ladder::{Probe, Work};
 use domain::policy::Policy;
-use domain::presentation::{EncodedSegment, EncodedTrack, Track, TrackKind, segment_file};
+use domain::presentation::{EncodedSegment, EncodedTrack, Piece, TrackKind};
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -50,6 +50,8 @@ pub struct Memory {
     pub files: Mutex<BTreeMap<String, u64>>,
     /// Media objects by key.
     pub objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// How long caches keep those of them that may change, in seconds.
+    pub max_ages: Mutex<BTreeMap<String, Seconds>>,
     /// Task messages not yet taken.
     pub task_messages: Mutex<VecDeque<TaskMessage>>,
     /// Publish messages not yet taken.
@@ -195,10 +197,13 @@ impl VideoStore for Memory {
         video.stage = change.stage();
         video.updated_at = now;
         match change {
-            Change::Transcoding { tasks, duration_seconds } => {
-                video.tasks_total = *tasks;
+            Change::Transcoding { plan, duration_seconds } => {
+                video.tasks_total = u32::try_from(plan.works().len()).unwrap_or(u32::MAX);
+                video.plan = Some(plan.clone());
+                video.planned_at = Some(now);
                 video.duration_seconds = Some(*duration_seconds);
             }
+            Change::Growing { segments } => video.segments_shown = *segments,
             Change::Failed { reason, redrivable } => {
                 video.reason = Some(reason.clone());
                 video.redrivable = *redrivable;
@@ -258,7 +263,7 @@ impl TaskStore for Memory {
         &self,
         video: &str,
         task: &str,
-        output: &Track,
+        output: &[Piece],
         now: Seconds,
     ) -> Result<bool, PortError> {
         self.step("task.finish").await?;
@@ -269,7 +274,7 @@ impl TaskStore for Memory {
         let key = (video.id.clone(), task.to_owned());
         match tasks.get_mut(&key).filter(|task| task.output.is_none()) {
             Some(task) => {
-                task.output = Some(output.clone());
+                task.output = Some(output.to_vec());
                 video.tasks_done += 1;
                 video.updated_at = now;
                 Ok(true)
@@ -290,7 +295,7 @@ impl GrantStore for Memory {
         self.step("grant.create").await?;
         let videos = lock(&self.videos);
         let holds = videos.get(&grant.video).is_some_and(|video| {
-            video.stage == Stage::Ready && video.policy_revision == grant.policy_revision
+            video.is_watchable() && video.policy_revision == grant.policy_revision
         });
         if holds {
             lock(&self.grants).insert(grant.grant.clone(), grant.clone());
@@ -353,17 +358,24 @@ impl UploadStore for Memory {
 }
 
 impl MediaStore for Memory {
-    async fn put(&self, key: &str, _: &str, body: Vec<u8>) -> Result<(), PortError> {
+    async fn put(
+        &self,
+        key: &str,
+        _: &str,
+        max_age: Seconds,
+        body: Vec<u8>,
+    ) -> Result<(), PortError> {
         self.step("media.put").await?;
         lock(&self.objects).insert(key.to_owned(), body);
+        lock(&self.max_ages).insert(key.to_owned(), max_age);
         Ok(())
     }
 
-    async fn put_file(&self, key: &str, _: &str, path: &Path) -> Result<(), PortError> {
-        self.step("media.put_file").await?;
-        let body = path.display().to_string().into_bytes();
-        lock(&self.objects).insert(key.to_owned(), body);
-        Ok(())
+    async fn keep_file(&self, key: &str, _: &str, _: &Path) -> Result<u64, PortError> {
+        self.step("media.keep_file").await?;
+        let mut objects = lock(&self.objects);
+        let object = objects.entry(key.to_owned()).or_insert_with(|| vec![0; MADE_UP_BYTES]);
+        Ok(object.len() as u64)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {
@@ -511,45 +523,44 @@ impl Transcoder for Memory {
         if let Some(error) = lock(&self.encode_errors).pop_front() {
             return Err(error);
         }
-        let segments = 1..=work.grid().segments();
-        let file = |name: String| (name.clone(), name.into());
-        Ok(Encoded {
-            track: made_up(work),
-            // The same input always gives the same output here, as it should anywhere.
-            digest: "0123456789abcdef".into(),
-            files: [file("init.mp4".into())]
-                .into_iter()
-                .chain(segments.map(|number| file(segment_file(number))))
-                .collect(),
-            folder: Folder(Box::new(())),
-        })
+        let pieces = work.tracks().into_iter().map(|track| made_up(work, track)).collect();
+        Ok(Encoded { pieces, directory: "/nowhere".into(), folder: Folder(Box::new(())) })
     }
 }
 
-/// A track as an encoder would measure it, one tick to a frame.
-fn made_up(work: &Work) -> EncodedTrack {
+/// The size of every segment that is made up.
+const MADE_UP_BYTES: usize = 1000;
+
+/// A piece of a track as an encoder would measure it, one tick to a frame.
+fn made_up(work: &Work, track: &str) -> Piece {
     let grid = work.grid();
-    let each = u64::from(grid.segment_frames);
-    let (codecs, kind) = match work {
-        Work::Video { rendition, .. } => (
-            "avc1.64001f",
-            TrackKind::Video {
-                width: rendition.width,
-                height: rendition.height,
-                frame_rate: grid.frame_rate,
-            },
-        ),
+    let (codecs, kind, segments) = match work {
+        Work::Video { renditions, segments, .. } => {
+            let made = renditions.iter().find(|rendition| rendition.name == track);
+            let (width, height) =
+                made.map_or((0, 0), |rendition| (rendition.width, rendition.height));
+            let kind = TrackKind::Video { width, height, frame_rate: grid.frame_rate };
+            ("avc1.64001f", kind, segments.clone())
+        }
         Work::Audio { language, .. } => (
             "mp4a.40.2",
             TrackKind::Audio { channels: 2, sample_rate: 48_000, language: language.clone() },
+            0..grid.segments(),
         ),
     };
-    let segments = (0..grid.segments())
-        .map(|index| EncodedSegment {
-            duration_ticks: each.min(grid.frames - index * each),
-            bytes: 100_000,
+    let first_segment = segments.start;
+    let segments = segments
+        .map(|segment| {
+            let frames = grid.frames_of(&(segment..segment + 1));
+            EncodedSegment {
+                duration_ticks: frames.end - frames.start,
+                bytes: MADE_UP_BYTES as u64,
+                key_bytes: 100,
+            }
         })
         .collect();
     let timescale = grid.frame_rate.value().round() as u32;
-    EncodedTrack { codecs: codecs.into(), timescale, kind, segments }
+    let encoded = EncodedTrack { codecs: codecs.into(), timescale, kind, segments };
+    // The same input always gives the same output here, as it should anywhere.
+    Piece { track: track.to_owned(), init: "0123".into(), first_segment, encoded }
 }

@@ -188,14 +188,47 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
 }
 
 impl MediaStore for S3 {
-    async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), PortError> {
-        self.put_stream(key, content_type, CACHE_CONTROL, ByteStream::from(body)).await
+    async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        max_age: Seconds,
+        body: Vec<u8>,
+    ) -> Result<(), PortError> {
+        let cache_control = format!("public, max-age={max_age}");
+        self.put_stream(key, content_type, &cache_control, ByteStream::from(body)).await
     }
 
-    async fn put_file(&self, key: &str, content_type: &str, path: &Path) -> Result<(), PortError> {
+    /// A conditional write: docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html.
+    async fn keep_file(
+        &self,
+        key: &str,
+        content_type: &str,
+        path: &Path,
+    ) -> Result<u64, PortError> {
+        let broken = |error| PortError::new("s3", error);
+        let size = tokio::fs::metadata(path).await.map_err(broken)?.len();
         let body =
             ByteStream::from_path(path).await.map_err(|error| PortError::new("s3", error))?;
-        self.put_stream(key, content_type, CACHE_CONTROL, body).await
+        let sent = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(content_type)
+            .cache_control(CACHE_CONTROL)
+            .if_none_match("*")
+            .body(body)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(size),
+            Err(error) if code(&error) == Some("PreconditionFailed") => {
+                let there = UploadStore::size(self, key).await?;
+                there.ok_or_else(|| PortError::new("s3", "an object that is there can't be seen"))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError> {

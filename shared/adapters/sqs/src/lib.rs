@@ -9,12 +9,24 @@ use serde::Serialize;
 pub struct Sqs {
     client: Client,
     url: String,
+    /// Which field of a message names its group, of a FIFO queue.
+    group: Option<&'static str>,
 }
 
 impl Sqs {
     /// The queue at `url`.
     pub fn new(config: &aws_config::SdkConfig, url: impl Into<String>) -> Self {
-        Self { client: Client::new(config), url: url.into() }
+        Self { client: Client::new(config), url: url.into(), group: None }
+    }
+
+    /// The FIFO queue at `url`: messages with the same text in the field `group` are worked on one
+    /// after the other.
+    pub fn in_groups(
+        config: &aws_config::SdkConfig,
+        url: impl Into<String>,
+        group: &'static str,
+    ) -> Self {
+        Self { group: Some(group), ..Self::new(config, url) }
     }
 
     /// Keeps a message that is being worked on from others for `seconds` more.
@@ -36,11 +48,17 @@ impl Sqs {
 
 impl<Message: Serialize> Queue<Message> for Sqs {
     async fn send(&self, message: &Message) -> Result<(), PortError> {
-        let body = serde_json::to_string(message).map_err(|error| PortError::new("sqs", error))?;
+        let body = serde_json::to_value(message).map_err(|error| PortError::new("sqs", error))?;
+        let group = self.group.and_then(|field| body[field].as_str()).map(str::to_owned);
+        // Every message counts: one that was lost is sent again with the same text, and the queue
+        // would take that for a copy.
+        let unlike_any = group.as_ref().map(|_| format!("{:032x}", rand::random::<u128>()));
         self.client
             .send_message()
             .queue_url(&self.url)
-            .message_body(body)
+            .set_message_group_id(group)
+            .set_message_deduplication_id(unlike_any)
+            .message_body(body.to_string())
             .send()
             .await
             .map(drop)
