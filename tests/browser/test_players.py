@@ -161,6 +161,7 @@ def to_the_end(playing: list[Playing], seconds: float) -> dict[str, dict]:
     return seen
 
 
+@pytest.mark.proof
 def test_every_player_plays_a_finished_film(players, as_creator, as_holder, long_film, policy):
     """To the end without a stall at a join; then back, across joins, and with another rendition."""
     video = as_creator.upload(long_film, "Players", policy)["id"]
