@@ -112,7 +112,8 @@ def xpsnr(track: Path, source: Path, width: int, height: int) -> float:
         f"[1:v:0]scale={width}:{height}:flags=bicubic+accurate_rnd+bitexact,format=yuv420p,settb=1/25,setpts=N[source];"
         "[0:v:0]settb=1/25,setpts=N[track];[track][source]xpsnr=shortest=1"
     )
-    said = run(tools() / "ffmpeg", "-hide_banner", "-nostdin", "-i", track, "-i", source, "-lavfi", graph, "-f", "null", "-").stderr
+    command = [tools() / "ffmpeg", "-hide_banner", "-nostdin", "-i", track, "-i", source, "-lavfi", graph, "-f", "null", "-"]
+    said = run(*command).stderr
     found = re.search(r"XPSNR\s+y: *([\d.]+|inf)\s+u: *([\d.]+|inf)\s+v: *([\d.]+|inf)", said)
     if not found:
         raise RuntimeError(f"xpsnr said nothing: {said[-500:]}")

@@ -201,7 +201,8 @@ def mediaconvert(film: Film) -> float:
 def report(measured: dict) -> str:
     """For each length: wall time by workers and ramp, and the cost."""
     names = ", ".join(one["name"] for one in measured["renditions"])
-    lines = [f"model: {names} and sound, chunks of {measured['chunk_seconds']:g} s; wall time in seconds from the end of the upload"]
+    chunk = f"chunks of {measured['chunk_seconds']:g} s"
+    lines = [f"model: {names} and sound, {chunk}; wall time in seconds from the end of the upload"]
     lines.append(f"{'film':8} {'tasks':>5}  {'workers':12}" + "".join(f"{workers:>10,}" for workers in WORKERS))
     for name, seconds in LENGTHS.items():
         film = Film.of(measured, seconds)
