@@ -1,4 +1,4 @@
-"""How quickly each function starts, beside Node and Python on the same machine in the same run; and the gate's rows.
+"""How quickly each function starts, beside Node and Python on the same machine in the same run; the gate's rows, and the media's.
 
     make bench          builds the release binaries first (over ten minutes when nothing is built), then runs this
     python tests/load/bench.py [--binaries FOLDER] [--runs 40] [--only NAME ...]
@@ -10,8 +10,8 @@ for work does not get there, and fails the bench. What Lambda itself adds to a c
 sandbox) is the same for all and is not in here; nor is the first request, which fetches secrets and opens connections.
 
 Rows: `start.<function>` in ms, p50, `baseline` the p50 of the minimal Python bootstrap, `ratio` value / baseline;
-`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes; `gate.*`: gate_rows.py, which
-needs some minutes. target/bench/results.json.
+`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes; `gate.*`: gate_rows.py, and
+`media.*`: media_rows.py, each of which needs some minutes. target/bench/results.json, and target/bench/media.json for model.py.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import time
 from pathlib import Path
 
 import gate_rows
+import media_rows
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "localstack"))
 import template as templates  # noqa: E402
@@ -256,22 +257,30 @@ def show(rows: list[dict]) -> None:
         print(f"{one['name']:{width}}  {value:>12} {one['unit']:8}  {baseline:>8}  {ratio:>6}")
 
 
-def main() -> int:
+def release_binaries() -> Path:
+    """Where `make bench` builds them."""
     cache = os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")
     target = os.environ.get("CARGO_TARGET_DIR", Path(cache) / "target")
-    platform_folder = os.environ.get("CARGO_BUILD_TARGET", "x86_64-unknown-linux-gnu")
+    return Path(target) / os.environ.get("CARGO_BUILD_TARGET", "x86_64-unknown-linux-gnu") / "release"
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description="how quickly each function starts")
-    parser.add_argument("--binaries", type=Path, default=Path(target) / platform_folder / "release")
+    parser.add_argument("--binaries", type=Path, default=release_binaries())
     parser.add_argument("--runs", type=int, default=40, help="measured starts of each (default 40)")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="the starts of these functions only")
     parser.add_argument("--no-gate", action="store_true", help="without the gate's rows")
+    parser.add_argument("--no-media", action="store_true", help="without the media's rows")
     arguments = parser.parse_args()
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
     try:
         rows = bench(arguments.binaries.resolve(), arguments.runs, arguments.only)
+        say = lambda line: print(f"bench    {line}", file=sys.stderr, flush=True)  # noqa: E731
+        # Before the gate's, whose stack would take processors from it.
+        if not arguments.only and not arguments.no_media:
+            rows += media_rows.rows(arguments.binaries.resolve(), row, say, keep=REPOSITORY / "target" / "bench")
         if not arguments.only and not arguments.no_gate:
-            say = lambda line: print(f"bench    {line}", file=sys.stderr, flush=True)  # noqa: E731
             rows += gate_rows.rows(arguments.binaries.resolve(), row, say)
     except Broken as broken:
         print(f"bench failed: {broken}", file=sys.stderr)
@@ -279,7 +288,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     show(rows)
-    if arguments.only or arguments.no_gate:
+    if arguments.only or arguments.no_gate or arguments.no_media:
         # Part of the rows would pass for all of them.
         return 0
     results = REPOSITORY / "target" / "bench" / "results.json"

@@ -123,20 +123,24 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         ),
     );
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
-    // however long the film is.
+    // however long the film is. Whole seconds apart, so that no film is too long for 64 bits.
+    let timescale = u64::from(encoded.timescale.max(1));
     let microseconds =
-        |ticks: u64| u128::from(ticks) * 1_000_000 / u128::from(encoded.timescale.max(1));
-    let mut end = 0;
+        |ticks: u64| ticks / timescale * 1_000_000 + ticks % timescale * 1_000_000 / timescale;
+    let (mut ticks, mut start) = (0, 0);
     for (number, segment) in (1..).zip(&encoded.segments) {
-        let start = end;
-        end += segment.duration_ticks;
-        let length = microseconds(end) - microseconds(start);
+        ticks += segment.duration_ticks;
+        let end = microseconds(ticks);
+        let length = end - start;
+        start = end;
         let (seconds, rest) = (length / 1_000_000, length % 1_000_000);
         put(&mut text, format_args!("#EXTINF:{seconds}.{rest:06},\n"));
         if key_frames {
             put(&mut text, format_args!("#EXT-X-BYTERANGE:{}@0\n", segment.key_bytes));
         }
-        put(&mut text, format_args!("{before}{}{after}\n", segment_file(number)));
+        for part in [&before, &segment_file(number), after, "\n"] {
+            text.push_str(part);
+        }
     }
     if presentation.growing.is_none() {
         text.push_str("#EXT-X-ENDLIST\n");

@@ -69,6 +69,17 @@ impl Ffmpeg {
         probe::parse(&output)
     }
 
+    /// What ffmpeg is told for a piece of work at the first try: for who measures it beside others.
+    pub fn command_line(
+        &self,
+        source_url: &str,
+        work: &Work,
+        directory: &Path,
+    ) -> Result<Vec<String>, MediaError> {
+        let source = arguments::source(source_url, self.local_files)?;
+        Ok(arguments::encode(&source, source_url, work, arguments::MARGINS[0], directory))
+    }
+
     /// Does one piece of work: writes `init.mp4` and the segments of each track into a directory of
     /// its name in `directory`, and measures them. Dropping the future ends the process.
     pub async fn encode(
