@@ -62,10 +62,11 @@ impl Label {
     /// The name by which a viewer chooses: the title, or the language and what it is for, or
     /// `otherwise` where nothing is known. It holds no quote and no control character.
     pub fn words(&self, otherwise: &str) -> String {
-        if let Some(title) = &self.title {
+        // As it is stored it may still be anything.
+        if let Some(title) = self.title.as_deref().filter(|title| !title.trim().is_empty()) {
             return plain(title.chars());
         }
-        let mut words = match &self.language {
+        let mut words = match self.language.as_deref().filter(|language| is_tag(language)) {
             Some(language) => name(language),
             None => otherwise.to_owned(),
         };
