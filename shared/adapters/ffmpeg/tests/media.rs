@@ -376,6 +376,7 @@ async fn all_renditions_share_the_grid() {
                     let seconds = track.segments[0].duration_ticks as f64 / 48_000.0;
                     assert!((seconds - plan.grid.segment_seconds()).abs() < 0.03, "{seconds}");
                 }
+                TrackKind::Text { .. } => panic!("nobody wrote a text"),
             }
         }
         let (picture, sound) = (ends[0], ends[2]);

@@ -247,7 +247,7 @@ async fn subtitles_become_segments() {
         assert_eq!(std::fs::read_dir(output.join("text-1")).unwrap().count(), 3, "{name}");
         for file in ["text.vtt", "00001.vtt", "00002.vtt"] {
             let path = output.join("text-1").join(file).to_string_lossy().into_owned();
-            let (_, complaints) = run("ffmpeg", &["-v", "warning", "-i", &path, "-f", "null", "-"]);
+            let (_, complaints) = run("ffmpeg", &["-v", "warning", "-i", &path, "-f", "srt", "-"]);
             assert_eq!(complaints, "", "{name}: {file}");
         }
     }
