@@ -1,6 +1,6 @@
 //! Sound and subtitles with the real tools, found in FFMPEG_DIRECTORY or on PATH; without them
 //! these tests fail.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
