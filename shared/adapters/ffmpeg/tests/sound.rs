@@ -195,7 +195,7 @@ const SUBRIP: &str = "\
 
 3
 00:00:05,000 --> 00:00:05,900
-<font color=\"red\">Löwe</font>
+<font color=\"red\">Löwe</font> 3 < 4
 ";
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn subtitles_become_segments() {
     let expected = "WEBVTT\n\n\
         00:00:00.500 --> 00:00:02.000\n<i>Hello</i> &amp; <b>you</b>\n\n\
         00:00:03.500 --> 00:00:05.000\nA --&gt; B\nalert(1)\n\n\
-        00:00:05.000 --> 00:00:05.900\nLöwe\n\n";
+        00:00:05.000 --> 00:00:05.900\nLöwe 3 &lt; 4\n\n";
     let webm = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:s", "webvtt"];
     for (name, codecs, purpose) in [
         ("film.mkv", &["-c:s", "srt"][..], Purpose::HearingImpaired),
