@@ -341,8 +341,8 @@ pub trait Transcoder {
     async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, MediaError>;
 }
 
-/// The files that a task made: of each piece its init segment and its segments, in a folder of its
-/// track's name.
+/// The files that a task made: of each piece its init segment, or the whole of a text, and its
+/// segments, in a folder of its track's name.
 #[derive(Debug)]
 pub struct Encoded {
     /// What they hold.

@@ -5,7 +5,7 @@ use crate::ports::{
     Clock, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore, Transcoder,
     UploadStore, VideoStore,
 };
-use domain::presentation::{INIT_FILE, Piece, segment_file, track_folder};
+use domain::presentation::{Piece, track_folder};
 use domain::video::{Video, media_folder, source_key};
 use futures_util::future::try_join_all;
 
@@ -64,21 +64,21 @@ async fn store(
     plan: &str,
     encoded: Encoded,
 ) -> Result<Vec<Piece>, PortError> {
-    const TYPE: &str = "video/mp4";
     let Encoded { mut pieces, directory, folder } = encoded;
     for piece in &mut pieces {
         let from = directory.join(&piece.track);
         let to = format!("{}/{}", media_folder(id), track_folder(&piece.track, plan));
-        let (from, to) = (&from, &to);
-        media.keep_file(&format!("{to}/{INIT_FILE}"), TYPE, &from.join(INIT_FILE)).await?;
+        let (from, to, kind) = (&from, &to, &piece.encoded.kind);
+        let (whole, content_type) = (kind.whole_file(), kind.content_type());
+        media.keep_file(&format!("{to}/{whole}"), content_type, &from.join(whole)).await?;
         let mut number = piece.first_segment;
         for segments in piece.encoded.segments.chunks_mut(PUTS_AT_ONCE) {
             let puts = segments.iter_mut().map(|segment| {
                 number += 1;
-                let file = segment_file(number);
+                let file = kind.segment_file(number);
                 async move {
                     let (key, path) = (format!("{to}/{file}"), from.join(file));
-                    let kept = media.keep_file(&key, TYPE, &path).await?;
+                    let kept = media.keep_file(&key, content_type, &path).await?;
                     if kept != segment.bytes {
                         // A worker that died had stored its own, which is as good: only where its
                         // first picture ends is not known.

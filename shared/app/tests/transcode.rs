@@ -7,6 +7,8 @@ use app::plan_transcode::{Failure, TaskMessage, fail, plan_transcode};
 use app::ports::{Event, MediaError, PortError};
 use app::publish_video::publish_video;
 use app::run_task::run_task;
+use domain::label::{Label, Purpose};
+use domain::ladder::{Probe, TextStream};
 use domain::video::Stage;
 use futures_util::future::join_all;
 
@@ -101,6 +103,30 @@ async fn every_message_thrice_and_out_of_order_has_each_effect_once() {
         assert!(memory.take_publish_messages().is_empty());
         assert_published_once(&memory, &format!("seed {seed}, later"));
     }
+}
+
+/// Guard: `run_task` asks the track for the names and the type of its files.
+#[tokio::test]
+async fn subtitles_are_stored_as_text_and_are_there_with_the_first_picture() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    let label = Label::new(Some("ger"), None, Purpose::Plain);
+    let stream = TextStream { stream: 0, codec: "subrip".into(), default: false, label };
+    *memory.probe.lock().unwrap() = Some(Ok(Probe { texts: vec![stream], ..film() }));
+    plan(&memory).await.unwrap();
+    for task in [SOUND, FIRST] {
+        work(&memory, &message(task)).await.unwrap();
+        publish(&memory).await.unwrap();
+        assert_eq!(memory.video().unwrap().segments_shown, 0);
+    }
+    work(&memory, &message("text-1")).await.unwrap();
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.video().unwrap().segments_shown, 2);
+    let digest = memory.video().unwrap().plan.unwrap().digest();
+    let names = memory.object_names();
+    for file in ["00001.vtt", "00002.vtt", "00003.vtt", "text.vtt"] {
+        assert!(names.contains(&format!("v/{VIDEO}/text-1/{digest}/{file}")), "{names:?}");
+    }
+    assert!(names.contains(&format!("v/{VIDEO}/text-1.m3u8")), "{names:?}");
 }
 
 /// As above, with all deliveries at the same time.

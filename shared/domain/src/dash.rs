@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use crate::label::Purpose;
 use crate::ladder::Ratio;
 use crate::presentation::{
-    EncodedTrack, Growing, INIT_FILE, Links, Presentation, Track, TrackKind,
+    EncodedTrack, Growing, INIT_FILE, Links, Presentation, Track, TrackKind, names,
 };
 use crate::rfc3339;
 
@@ -39,46 +40,103 @@ pub fn manifest(presentation: &Presentation, links: &Links) -> String {
         format_args!(" minBufferTime=\"PT{buffer}S\">\n<Period id=\"0\" start=\"PT0S\">\n"),
     );
     let mut set = 0;
-    if presentation.videos().next().is_some() {
-        adaptation_set(&mut text, set, "video", None, true, presentation.videos(), links);
+    let videos: Vec<&Track> = presentation.videos().collect();
+    if !videos.is_empty() {
+        adaptation_set(&mut text, set, "video/mp4", &[], None, &videos, links);
         set += 1;
     }
-    // A player may switch within a set, so each sound track gets its own.
-    let mut main = true;
-    for track in presentation.audios() {
-        let language = track.language();
-        adaptation_set(&mut text, set, "audio", language, main, std::iter::once(track), links);
-        main = false;
+    // A player may switch within a set, so each sound and each text gets its own.
+    let sounds: Vec<&Track> = presentation.audios().collect();
+    let main = sounds.first().copied();
+    for (track, name) in sounds.iter().zip(names(&sounds)) {
+        let roles = sound_roles(track, main);
+        adaptation_set(&mut text, set, "audio/mp4", &roles, Some(&name), &[track], links);
+        set += 1;
+    }
+    // A text is one file without a length of its own, and players take that length from the film:
+    // of one that grows there is none, and they would never ask for it.
+    let texts: Vec<&Track> = match presentation.growing {
+        Some(_) => Vec::new(),
+        None => presentation.texts().collect(),
+    };
+    for (track, name) in texts.iter().zip(names(&texts)) {
+        let roles = text_roles(track);
+        adaptation_set(&mut text, set, "text/vtt", &roles, Some(&name), &[track], links);
         set += 1;
     }
     text.push_str("</Period>\n</MPD>\n");
     text
 }
 
-fn adaptation_set<'a>(
+/// By the role scheme of 5.8.5.5. `main` is what plays when nobody chooses; the same sound in more
+/// channels is as good.
+fn sound_roles(track: &Track, main: Option<&Track>) -> Vec<&'static str> {
+    let stream = |track: &Track| match track.encoded.kind {
+        TrackKind::Audio { stream, .. } => Some(stream),
+        _ => None,
+    };
+    let is_main = main.is_some_and(|main| stream(main) == stream(track));
+    let dubbed = main.is_some_and(|main| {
+        main.language().is_some()
+            && track.language().is_some()
+            && main.language() != track.language()
+    });
+    let first = match () {
+        () if is_main => "main",
+        () if dubbed => "dub",
+        () => "alternate",
+    };
+    match track.purpose() {
+        Purpose::Commentary => vec!["commentary"],
+        Purpose::Described => vec![first, "description"],
+        Purpose::HearingImpaired => vec![first, "enhanced-audio-intelligibility"],
+        Purpose::Plain | Purpose::Forced => vec![first],
+    }
+}
+
+fn text_roles(track: &Track) -> Vec<&'static str> {
+    match track.purpose() {
+        Purpose::HearingImpaired => vec!["caption"],
+        Purpose::Forced => vec!["subtitle", "forced-subtitle"],
+        Purpose::Commentary => vec!["subtitle", "commentary"],
+        Purpose::Described => vec!["subtitle", "description"],
+        Purpose::Plain => vec!["subtitle"],
+    }
+}
+
+/// Tracks between which a player switches by itself.
+fn adaptation_set(
     text: &mut String,
     id: u32,
-    content: &str,
-    language: Option<&str>,
-    main: bool,
-    tracks: impl Iterator<Item = &'a Track>,
+    content_type: &str,
+    roles: &[&str],
+    name: Option<&str>,
+    tracks: &[&Track],
     links: &Links,
 ) {
+    let content = content_type.split('/').next().unwrap_or_default();
     put(
         text,
         format_args!(
-            "<AdaptationSet id=\"{id}\" contentType=\"{content}\" mimeType=\"{content}/mp4\" \
-             segmentAlignment=\"true\" startWithSAP=\"1\"",
+            "<AdaptationSet id=\"{id}\" contentType=\"{content}\" mimeType=\"{content_type}\"",
         ),
     );
-    if let Some(language) = language {
+    if content != "text" {
+        text.push_str(" segmentAlignment=\"true\" startWithSAP=\"1\"");
+    }
+    if let Some(language) = tracks.first().and_then(|track| track.language()) {
         put(text, format_args!(" lang=\"{language}\""));
     }
-    let role = if main { "main" } else { "alternate" };
-    put(
-        text,
-        format_args!(">\n<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>\n"),
-    );
+    text.push_str(">\n");
+    if let Some(name) = name {
+        put(text, format_args!("<Label>{}</Label>\n", escape(name)));
+    }
+    for role in if roles.is_empty() { &["main"] } else { roles } {
+        put(
+            text,
+            format_args!("<Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>\n"),
+        );
+    }
     for track in tracks {
         representation(text, track, links);
     }
@@ -90,13 +148,18 @@ fn representation(text: &mut String, track: &Track, links: &Links) {
     put(
         text,
         format_args!(
-            "<Representation id=\"{}\" codecs=\"{}\" bandwidth=\"{}\"",
+            "<Representation id=\"{}\" bandwidth=\"{}\"",
             // An id may hold no white space.
             escape(&track.name).replace(char::is_whitespace, "_"),
-            escape(&encoded.codecs),
             encoded.peak_bandwidth(),
         ),
     );
+    if matches!(encoded.kind, TrackKind::Text { .. }) {
+        let file = escape(&links.media(track, encoded.kind.whole_file()));
+        put(text, format_args!(">\n<BaseURL>{file}</BaseURL>\n</Representation>\n"));
+        return;
+    }
+    put(text, format_args!(" codecs=\"{}\"", escape(&encoded.codecs)));
     match &encoded.kind {
         TrackKind::Video { width, height, frame_rate } => put(
             text,
@@ -113,6 +176,7 @@ fn representation(text: &mut String, track: &Track, links: &Links) {
                  value=\"{channels}\"/>\n",
             ),
         ),
+        TrackKind::Text { .. } => {}
     }
     let (before, after) = links.around(track);
     let (before, after) = (template(&before), template(after));
@@ -182,7 +246,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::presentation::tests::{any_links, any_presentation, film};
+    use crate::presentation::tests::{any_links, any_presentation, film, rich_film};
     use proptest::prelude::*;
     use quick_xml::Reader;
     use quick_xml::events::Event;
@@ -226,7 +290,7 @@ type=\"static\" mediaPresentationDuration=\"PT9.009000S\" minBufferTime=\"PT4S\"
 <AdaptationSet id=\"0\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" \
 startWithSAP=\"1\">
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
-<Representation id=\"720p\" codecs=\"avc1.64001f\" bandwidth=\"1998002\" width=\"1280\" \
+<Representation id=\"720p\" bandwidth=\"1998002\" codecs=\"avc1.64001f\" width=\"1280\" \
 height=\"720\" frameRate=\"30000/1001\" sar=\"1:1\">
 <SegmentTemplate timescale=\"30000\" startNumber=\"1\" \
 initialization=\"/v/00112233445566778899aabbccddeeff/720p/3f9a0c11d2e4b567/init.mp4\
@@ -241,9 +305,10 @@ media=\"/v/00112233445566778899aabbccddeeff/720p/3f9a0c11d2e4b567/$Number%05d$.m
 </Representation>
 </AdaptationSet>
 <AdaptationSet id=\"1\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" \
-startWithSAP=\"1\" lang=\"eng\">
+startWithSAP=\"1\" lang=\"en\">
+<Label>English</Label>
 <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>
-<Representation id=\"audio\" codecs=\"mp4a.40.2\" bandwidth=\"128343\" \
+<Representation id=\"audio\" bandwidth=\"128343\" codecs=\"mp4a.40.2\" \
 audioSamplingRate=\"48000\">
 <AudioChannelConfiguration \
 schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>
@@ -264,6 +329,49 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
 </MPD>
 ";
         assert_eq!(manifest(&film, &links), expected);
+    }
+
+    /// Per set: content, language, roles, label and what the track is found by.
+    #[test]
+    fn sounds_and_texts_say_what_they_are() {
+        let mut film = rich_film();
+        let text = manifest(&film, &Links::relative());
+        let sets: Vec<String> = text
+            .split("<AdaptationSet ")
+            .skip(1)
+            .map(|set| {
+                let values = |before: &str, after: &str| {
+                    let found = set.split(before).skip(1).filter_map(|s| s.split(after).next());
+                    found.collect::<Vec<_>>().join("+")
+                };
+                let role = "role:2011\" value=\"";
+                [
+                    values("mimeType=\"", "\""),
+                    values("lang=\"", "\""),
+                    values(role, "\""),
+                    values("<Label>", "<"),
+                    values("<BaseURL>", "<"),
+                    values("configuration:2011\" value=\"", "\""),
+                ]
+                .join(" ")
+            })
+            .collect();
+        let folder = "3f9a0c11d2e4b567";
+        let expected = [
+            "video/mp4  main   ".to_owned(),
+            "audio/mp4 en main English  2".to_owned(),
+            "audio/mp4 de dub German  2".to_owned(),
+            "audio/mp4 en commentary English (commentary)  2".to_owned(),
+            "audio/mp4 en main English 2  6".to_owned(),
+            format!("text/vtt en subtitle English text-1/{folder}/text.vtt "),
+            format!("text/vtt en caption English (hard of hearing) text-2/{folder}/text.vtt "),
+            format!(
+                "text/vtt de subtitle+forced-subtitle German (forced) text-3/{folder}/text.vtt "
+            ),
+        ];
+        assert_eq!(sets, expected);
+        film.growing = Some(Growing { since: 0, published_at: 0 });
+        assert!(!manifest(&film, &Links::relative()).contains("text/vtt"));
     }
 
     #[test]
@@ -294,13 +402,16 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
             };
             let (representations, templates) = (named("Representation"), named("SegmentTemplate"));
             prop_assert_eq!(representations.len(), film.tracks.len());
-            for ((representation, template), track) in
-                representations.iter().zip(&templates).zip(&film.tracks)
-            {
+            for (representation, track) in representations.iter().zip(&film.tracks) {
                 prop_assert_eq!(
                     &representation["bandwidth"],
                     &track.encoded.peak_bandwidth().to_string()
                 );
+            }
+            let timed = || film.videos().chain(film.audios());
+            prop_assert_eq!(templates.len(), timed().count());
+            prop_assert_eq!(named("BaseURL").len(), film.texts().count());
+            for (template, track) in templates.iter().zip(timed()) {
                 let init = template["initialization"].replace("$$", "$");
                 prop_assert_eq!(init, links.media(track, INIT_FILE));
                 let first = template["media"].replace("$Number%05d$", "00001").replace("$$", "$");
@@ -308,7 +419,7 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
             }
             // Unrolled, the timelines are the segments.
             let mut written = named("S").into_iter();
-            for track in &film.tracks {
+            for track in timed() {
                 let mut lengths = Vec::new();
                 let mut start = 0;
                 while lengths.len() < track.encoded.segments.len() {

@@ -2,50 +2,39 @@
 
 use std::fmt::Write;
 
+use crate::label::Purpose;
 use crate::presentation::{
-    INIT_FILE, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, segment_file,
+    EncodedTrack, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, names,
 };
 
-const AUDIO_GROUP: &str = "audio";
+const SUBTITLES: &str = "subtitles";
 
 /// The playlist that names the renditions.
 pub fn multivariant(presentation: &Presentation, links: &Links) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    let mut default = "YES";
-    for track in presentation.audios() {
-        media_tag(&mut text, track, default, links);
-        // One of a group at most may be the default.
-        default = "NO";
+    let sounds = presentation.sound_groups();
+    let texts: Vec<&Track> = presentation.texts().collect();
+    for (group, tracks) in &sounds {
+        media_tags(&mut text, "AUDIO", group, tracks, links);
     }
-    // A player may take any audio with any picture: count the most expensive one.
-    let most = |rate: fn(&Track) -> u64| presentation.audios().map(rate).max().unwrap_or(0);
-    let audio_peak = most(|track| track.encoded.peak_bandwidth());
-    let audio_average = most(|track| track.encoded.average_bandwidth());
-    let mut audio_codecs: Vec<&str> = Vec::new();
-    for track in presentation.audios() {
-        if !audio_codecs.contains(&track.encoded.codecs.as_str()) {
-            audio_codecs.push(&track.encoded.codecs);
+    media_tags(&mut text, "SUBTITLES", SUBTITLES, &texts, links);
+
+    // Who can play no more than stereo finds that first. A silent film is a group of nothing.
+    let groups: Vec<(Option<&str>, &[&Track])> = match &*sounds {
+        [] => vec![(None, &[])],
+        sounds => sounds.iter().map(|(group, tracks)| (Some(*group), &**tracks)).collect(),
+    };
+    for (group, sounds) in &groups {
+        for track in presentation.videos() {
+            let TrackKind::Video { width, height, frame_rate } = track.encoded.kind else {
+                continue;
+            };
+            variant(&mut text, track, sounds, &texts);
+            let rate = frame_rate.value();
+            put(&mut text, format_args!(",RESOLUTION={width}x{height},FRAME-RATE={rate:.3}"));
+            groups_of(&mut text, *group, &texts);
+            put(&mut text, format_args!("\n{}\n", links.playlist(track)));
         }
-    }
-    for track in presentation.videos() {
-        let TrackKind::Video { width, height, frame_rate } = track.encoded.kind else { continue };
-        let mut codecs = vec![track.encoded.codecs.as_str()];
-        codecs.extend(&audio_codecs);
-        put(
-            &mut text,
-            format_args!(
-                "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS={},\
-                 RESOLUTION={width}x{height},FRAME-RATE={:.3}",
-                track.encoded.peak_bandwidth() + audio_peak,
-                track.encoded.average_bandwidth() + audio_average,
-                quoted(&codecs.join(",")),
-                frame_rate.value(),
-            ),
-        );
-        if !audio_codecs.is_empty() {
-            put(&mut text, format_args!(",AUDIO=\"{AUDIO_GROUP}\""));
-        }
-        put(&mut text, format_args!("\n{}\n", links.playlist(track)));
     }
     for track in presentation.videos() {
         let TrackKind::Video { width, height, .. } = track.encoded.kind else { continue };
@@ -64,38 +53,102 @@ pub fn multivariant(presentation: &Presentation, links: &Links) -> String {
     }
     if presentation.videos().next().is_none() {
         // Sound alone: the rendition group needs a variant to hang on.
-        for track in presentation.audios() {
-            put(
-                &mut text,
-                format_args!(
-                    "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS={},\
-                     AUDIO=\"{AUDIO_GROUP}\"\n{}\n",
-                    track.encoded.peak_bandwidth(),
-                    track.encoded.average_bandwidth(),
-                    quoted(&track.encoded.codecs),
-                    links.playlist(track),
-                ),
-            );
+        for (group, sounds) in &sounds {
+            for track in sounds {
+                variant(&mut text, track, &[], &texts);
+                groups_of(&mut text, Some(group), &texts);
+                put(&mut text, format_args!("\n{}\n", links.playlist(track)));
+            }
         }
     }
     text
 }
 
-fn media_tag(text: &mut String, track: &Track, default: &str, links: &Links) {
-    let TrackKind::Audio { channels, .. } = &track.encoded.kind else { return };
-    // Names must differ within a group; track names do.
+/// A player may take any sound and any text with a track: the most expensive ones are counted.
+fn variant(text: &mut String, track: &Track, sounds: &[&Track], texts: &[&Track]) {
+    let most = |tracks: &[&Track], rate: fn(&EncodedTrack) -> u64| {
+        tracks.iter().map(|track| rate(&track.encoded)).max().unwrap_or(0)
+    };
+    let all = |rate: fn(&EncodedTrack) -> u64| {
+        rate(&track.encoded) + most(sounds, rate) + most(texts, rate)
+    };
+    let mut codecs = vec![track.encoded.codecs.as_str()];
+    for sound in sounds {
+        if !codecs.contains(&sound.encoded.codecs.as_str()) {
+            codecs.push(&sound.encoded.codecs);
+        }
+    }
     put(
         text,
         format_args!(
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{AUDIO_GROUP}\",NAME={},DEFAULT={default},\
-             AUTOSELECT=YES,",
-            quoted(&track.name),
+            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS={}",
+            all(EncodedTrack::peak_bandwidth),
+            all(EncodedTrack::average_bandwidth),
+            quoted(&codecs.join(",")),
         ),
     );
-    if let Some(language) = track.language() {
-        put(text, format_args!("LANGUAGE={},", quoted(language)));
+}
+
+fn groups_of(text: &mut String, sounds: Option<&str>, texts: &[&Track]) {
+    if let Some(group) = sounds {
+        put(text, format_args!(",AUDIO=\"{group}\""));
     }
-    put(text, format_args!("CHANNELS=\"{channels}\",URI=\"{}\"\n", links.playlist(track)));
+    if !texts.is_empty() {
+        put(text, format_args!(",SUBTITLES=\"{SUBTITLES}\""));
+    }
+}
+
+/// The members of a group. Which sound plays when nobody chooses is the first; subtitles never are
+/// shown unasked, since containers call any of them the default.
+fn media_tags(text: &mut String, kind: &str, group: &str, tracks: &[&Track], links: &Links) {
+    let mut chosen = Vec::new();
+    for (index, (track, name)) in tracks.iter().zip(names(tracks)).enumerate() {
+        let (purpose, language) = (track.purpose(), track.language());
+        let yes = |yes: bool| if yes { "YES" } else { "NO" };
+        let is_text = matches!(track.encoded.kind, TrackKind::Text { .. });
+        let default = index == 0 && !is_text;
+        // What a player chooses by must tell the members apart (RFC 8216 4.3.4.1.1).
+        let told_apart = !chosen.contains(&(language, purpose));
+        chosen.push((language, purpose));
+        let automatic = default || (told_apart && purpose != Purpose::Commentary);
+        put(
+            text,
+            format_args!(
+                "#EXT-X-MEDIA:TYPE={kind},GROUP-ID=\"{group}\",NAME={},DEFAULT={},AUTOSELECT={},",
+                quoted(&name),
+                yes(default),
+                yes(automatic),
+            ),
+        );
+        if let Some(language) = language {
+            put(text, format_args!("LANGUAGE={},", quoted(language)));
+        }
+        if is_text && purpose == Purpose::Forced {
+            text.push_str("FORCED=YES,");
+        }
+        if let Some(characteristics) = characteristics(is_text, purpose) {
+            put(text, format_args!("CHARACTERISTICS=\"{characteristics}\","));
+        }
+        if let TrackKind::Audio { channels, .. } = track.encoded.kind {
+            put(text, format_args!("CHANNELS=\"{channels}\","));
+        }
+        put(text, format_args!("URI=\"{}\"\n", links.playlist(track)));
+    }
+}
+
+/// Apple's uniform type identifiers (RFC 8216 4.3.4.1, HLS authoring specification).
+fn characteristics(is_text: bool, purpose: Purpose) -> Option<&'static str> {
+    match (purpose, is_text) {
+        (Purpose::HearingImpaired, true) => Some(
+            "public.accessibility.transcribes-spoken-dialog,\
+             public.accessibility.describes-music-and-sound",
+        ),
+        (Purpose::HearingImpaired, false) => {
+            Some("public.accessibility.enhances-speech-intelligibility")
+        }
+        (Purpose::Described, _) => Some("public.accessibility.describes-video"),
+        (Purpose::Plain | Purpose::Commentary | Purpose::Forced, _) => None,
+    }
 }
 
 /// The playlist of one track, or of its key frames; none when there is no such track.
@@ -115,13 +168,16 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         &mut text,
         format_args!(
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:1\n\
-             #EXT-X-PLAYLIST-TYPE:{}\n{}\n\
-             #EXT-X-MAP:URI=\"{before}{INIT_FILE}{after}\"\n",
+             #EXT-X-PLAYLIST-TYPE:{}\n{}\n",
             presentation.target_seconds,
             if presentation.growing.is_some() { "EVENT" } else { "VOD" },
             if key_frames { "#EXT-X-I-FRAMES-ONLY" } else { "#EXT-X-INDEPENDENT-SEGMENTS" },
         ),
     );
+    if !matches!(encoded.kind, TrackKind::Text { .. }) {
+        let settings = encoded.kind.whole_file();
+        put(&mut text, format_args!("#EXT-X-MAP:URI=\"{before}{settings}{after}\"\n"));
+    }
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
     // however long the film is. Whole seconds apart, so that no film is too long for 64 bits.
     let timescale = u64::from(encoded.timescale.max(1));
@@ -138,7 +194,7 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         if key_frames {
             put(&mut text, format_args!("#EXT-X-BYTERANGE:{}@0\n", segment.key_bytes));
         }
-        for part in [&before, &segment_file(number), after, "\n"] {
+        for part in [&before, &encoded.kind.segment_file(number), after, "\n"] {
             text.push_str(part);
         }
     }
@@ -170,9 +226,11 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::presentation::Growing;
-    use crate::presentation::tests::{any_links, any_presentation, film};
-    use m3u8_rs::{MasterPlaylist, MediaPlaylist, MediaPlaylistType};
+    use crate::presentation::INIT_FILE;
+    use crate::presentation::tests::{any_links, any_presentation, film, rich_film};
+    use m3u8_rs::{AlternativeMediaType, MasterPlaylist, MediaPlaylist, MediaPlaylistType};
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn read_multivariant(text: &str) -> MasterPlaylist {
         m3u8_rs::parse_master_playlist_res(text.as_bytes()).unwrap()
@@ -188,8 +246,8 @@ mod tests {
 #EXTM3U
 #EXT-X-VERSION:7
 #EXT-X-INDEPENDENT-SEGMENTS
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"audio\",DEFAULT=YES,AUTOSELECT=YES,\
-LANGUAGE=\"eng\",CHANNELS=\"2\",URI=\"audio.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"English\",DEFAULT=YES,AUTOSELECT=YES,\
+LANGUAGE=\"en\",CHANNELS=\"2\",URI=\"audio.m3u8\"
 #EXT-X-STREAM-INF:BANDWIDTH=2126345,AVERAGE-BANDWIDTH=2081475,CODECS=\"avc1.64001f,mp4a.40.2\",\
 RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
 720p.m3u8
@@ -197,6 +255,65 @@ RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
 RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
 ";
         assert_eq!(multivariant(&film(), &Links::relative()), expected);
+    }
+
+    #[test]
+    fn sounds_and_texts_are_groups_to_choose_from() {
+        let expected = "\
+#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"English\",DEFAULT=YES,AUTOSELECT=YES,\
+LANGUAGE=\"en\",CHANNELS=\"2\",URI=\"audio.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"German\",DEFAULT=NO,AUTOSELECT=YES,\
+LANGUAGE=\"de\",CHANNELS=\"2\",URI=\"audio-2.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"English (commentary)\",DEFAULT=NO,\
+AUTOSELECT=NO,LANGUAGE=\"en\",CHANNELS=\"2\",URI=\"audio-3.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"surround\",NAME=\"English\",DEFAULT=YES,AUTOSELECT=YES,\
+LANGUAGE=\"en\",CHANNELS=\"6\",URI=\"audio-surround.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"surround\",NAME=\"German\",DEFAULT=NO,AUTOSELECT=YES,\
+LANGUAGE=\"de\",CHANNELS=\"2\",URI=\"audio-2.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"surround\",NAME=\"English (commentary)\",DEFAULT=NO,\
+AUTOSELECT=NO,LANGUAGE=\"en\",CHANNELS=\"2\",URI=\"audio-3.m3u8\"
+#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subtitles\",NAME=\"English\",DEFAULT=NO,AUTOSELECT=YES,\
+LANGUAGE=\"en\",URI=\"text-1.m3u8\"
+#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subtitles\",NAME=\"English (hard of hearing)\",DEFAULT=NO,\
+AUTOSELECT=YES,LANGUAGE=\"en\",\
+CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,\
+public.accessibility.describes-music-and-sound\",URI=\"text-2.m3u8\"
+#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subtitles\",NAME=\"German (forced)\",DEFAULT=NO,\
+AUTOSELECT=YES,LANGUAGE=\"de\",FORCED=YES,URI=\"text-3.m3u8\"
+#EXT-X-STREAM-INF:BANDWIDTH=2126062,AVERAGE-BANDWIDTH=2067587,CODECS=\"avc1.64001f,mp4a.40.2\",\
+RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\",SUBTITLES=\"subtitles\"
+720p.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=2381381,AVERAGE-BANDWIDTH=2294915,CODECS=\"avc1.64001f,mp4a.40.2\",\
+RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"surround\",SUBTITLES=\"subtitles\"
+720p.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=999001,AVERAGE-BANDWIDTH=976801,CODECS=\"avc1.64001f\",\
+RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
+";
+        assert_eq!(multivariant(&rich_film(), &Links::relative()), expected);
+    }
+
+    #[test]
+    fn a_text_has_segments_and_nothing_before_them() {
+        let expected = "\
+#EXTM3U
+#EXT-X-VERSION:7
+#EXT-X-TARGETDURATION:5
+#EXT-X-MEDIA-SEQUENCE:1
+#EXT-X-PLAYLIST-TYPE:VOD
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXTINF:4.004000,
+text-1/3f9a0c11d2e4b567/00001.vtt
+#EXTINF:4.004000,
+text-1/3f9a0c11d2e4b567/00002.vtt
+#EXTINF:1.001000,
+text-1/3f9a0c11d2e4b567/00003.vtt
+#EXT-X-ENDLIST
+";
+        assert_eq!(media(&rich_film(), "text-1", &Links::relative()).unwrap(), expected);
+        assert_eq!(media(&rich_film(), "text-1-iframes", &Links::relative()), None);
     }
 
     #[test]
@@ -288,13 +405,43 @@ RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
         fn what_is_written_is_read_back(film in any_presentation(), links in any_links()) {
             let playlist = read_multivariant(&multivariant(&film, &links));
             prop_assert!(playlist.independent_segments);
+            let groups = film.sound_groups();
+            let sounds: usize = groups.iter().map(|group| group.1.len()).sum();
             let shown = film.videos().count();
-            let expected = if shown == 0 { film.audios().count() } else { shown };
+            let expected = if shown == 0 { sounds } else { shown * groups.len().max(1) };
             let (key_frames, variants): (Vec<_>, Vec<_>) =
                 playlist.variants.iter().partition(|variant| variant.is_i_frame);
             prop_assert_eq!(variants.len(), expected);
             prop_assert_eq!(key_frames.len(), shown);
-            prop_assert_eq!(playlist.alternatives.len(), film.audios().count());
+            let texts = film.texts().count();
+            prop_assert_eq!(playlist.alternatives.len(), sounds + texts);
+            // RFC 8216 4.3.4.1 and 4.3.4.1.1: names differ within a group, one of it at most is the
+            // default, every default is chosen automatically, all groups have the same members.
+            let mut members = Vec::new();
+            for group in ["audio", "surround", "subtitles"] {
+                let all: Vec<_> =
+                    playlist.alternatives.iter().filter(|one| one.group_id == group).collect();
+                let names: Vec<&str> = all.iter().map(|one| &*one.name).collect();
+                prop_assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+                prop_assert!(all.iter().filter(|one| one.default).count() <= 1);
+                prop_assert!(all.iter().all(|one| one.autoselect || !one.default));
+                let is_text = |kind| kind == AlternativeMediaType::Subtitles;
+                for one in &all {
+                    prop_assert_eq!(is_text(one.media_type.clone()), group == "subtitles");
+                }
+                members.push((group, names));
+            }
+            if groups.len() == 2 {
+                prop_assert_eq!(members[0].1.len(), members[1].1.len());
+            }
+            for (index, variant) in variants.iter().enumerate() {
+                let group = groups.get(index / shown.max(1)).map(|group| group.0.to_owned());
+                if shown > 0 {
+                    prop_assert_eq!(&variant.audio, &group);
+                }
+                let subtitles = (texts > 0).then(|| SUBTITLES.to_owned());
+                prop_assert_eq!(&variant.subtitles, &subtitles);
+            }
             for (variant, track) in variants.into_iter().zip(film.videos()) {
                 prop_assert_eq!(&variant.uri, &links.playlist(track));
                 prop_assert!(variant.bandwidth >= track.encoded.peak_bandwidth());
@@ -313,11 +460,13 @@ RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
                 prop_assert!(playlist.end_list);
                 prop_assert_eq!(&playlist.playlist_type, &Some(MediaPlaylistType::Vod));
                 prop_assert_eq!(playlist.segments.len(), track.encoded.segments.len());
-                let map = playlist.segments[0].map.as_ref().unwrap();
-                prop_assert_eq!(&map.uri, &links.media(track, INIT_FILE));
+                let map = playlist.segments[0].map.as_ref().map(|map| map.uri.clone());
+                let is_text = matches!(track.encoded.kind, TrackKind::Text { .. });
+                prop_assert_eq!(map, (!is_text).then(|| links.media(track, INIT_FILE)));
                 let mut sum = 0.0;
                 for (number, segment) in (1..).zip(&playlist.segments) {
-                    prop_assert_eq!(&segment.uri, &links.media(track, &segment_file(number)));
+                    let file = track.encoded.kind.segment_file(number);
+                    prop_assert_eq!(&segment.uri, &links.media(track, &file));
                     prop_assert!(segment.duration.round() as u64 <= playlist.target_duration);
                     sum += f64::from(segment.duration);
                 }

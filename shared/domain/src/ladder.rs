@@ -1,5 +1,6 @@
 //! From what the probe saw to the renditions and the units of work.
 
+use crate::label::Label;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -18,6 +19,14 @@ const RUNGS: [u32; 3] = [360, 720, 1080];
 const SMALLEST_SIDE: u32 = 16;
 /// H.264 decoders in players stop near this length of a side.
 const LONGEST_SIDE: u32 = 4096;
+/// The first sound track.
+const AUDIO: &str = "audio";
+/// The channels of 5.1.
+const SURROUND: u32 = 6;
+/// Sound streams beyond are left out.
+const MOST_SOUNDS: usize = 8;
+/// Subtitle streams beyond are left out.
+const MOST_TEXTS: usize = 16;
 /// The rates players expect. A source at any other rate is brought to the nearest one.
 const STANDARD_RATES: [Ratio; 14] = [
     Ratio::new(10, 1),
@@ -69,8 +78,12 @@ pub struct Probe {
     pub duration_seconds: f64,
     /// The first stream with moving pictures; a cover image is not one.
     pub video: Option<VideoStream>,
-    /// The first sound stream.
-    pub audio: Option<AudioStream>,
+    /// All sound streams that can be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audio: Vec<AudioStream>,
+    /// All subtitle streams that are text; pictures of letters are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextStream>,
 }
 
 /// The picture.
@@ -89,13 +102,33 @@ pub struct VideoStream {
 /// The sound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioStream {
+    /// Which of the source's sound streams, from 0.
+    pub stream: u32,
     /// The name the probe gives the codec.
     pub codec: String,
     /// How many channels the source has.
     pub channels: u32,
-    /// As the source says it, absent when undetermined.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
+    /// Whether the source wants it played when nobody chooses.
+    #[serde(default)]
+    pub default: bool,
+    /// What it says of itself.
+    #[serde(default)]
+    pub label: Label,
+}
+
+/// Subtitles as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextStream {
+    /// Which of the source's subtitle streams, from 0; those of pictures count.
+    pub stream: u32,
+    /// The name the probe gives the codec.
+    pub codec: String,
+    /// Whether the source wants it shown when nobody chooses.
+    #[serde(default)]
+    pub default: bool,
+    /// What it says of itself.
+    #[serde(default)]
+    pub label: Label,
 }
 
 /// What a stack accepts.
@@ -120,6 +153,34 @@ pub struct Rendition {
     pub height: u32,
     /// The ceiling of the encoder; quiet pictures use less.
     pub max_kbps: u32,
+}
+
+/// One sound track to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sound {
+    /// `audio`, `audio-2`; `audio-surround` and `audio-2-surround` with six channels.
+    pub name: String,
+    /// Which of the source's sound streams, from 0.
+    pub stream: u32,
+    /// Two, or six for 5.1.
+    pub channels: u32,
+    /// Passed on to the playlists.
+    #[serde(default)]
+    pub label: Label,
+}
+
+/// One subtitle track to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// `text-1`.
+    pub name: String,
+    /// Which of the source's subtitle streams, from 0.
+    pub stream: u32,
+    /// The name the probe gives the codec.
+    pub codec: String,
+    /// Passed on to the playlists.
+    #[serde(default)]
+    pub label: Label,
 }
 
 /// The cut that all tracks of a film share: whole frames, so that boundaries agree to the tick.
@@ -170,27 +231,30 @@ pub enum Work {
         /// Which segments, counted from 0.
         segments: Range<u64>,
     },
-    /// Encode the sound, whole.
+    /// Encode a sound track, whole.
     Audio {
-        /// Which of the source's sound streams, from 0.
-        stream: u32,
-        /// Passed on to the playlists.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        language: Option<String>,
+        /// What to make.
+        sound: Sound,
         /// Where to cut; the sound is cut or filled with silence to the length of the picture.
+        grid: Grid,
+    },
+    /// Write a subtitle track, whole.
+    Text {
+        /// What to make.
+        text: Text,
+        /// Where to cut.
         grid: Grid,
     },
 }
 
 impl Work {
-    /// Its name, unique in a plan: `360p+720p-00001` by the first segment, `audio`.
+    /// Its name, unique in a plan: `360p+720p-00001` by the first segment, `audio`, `text-1`.
     pub fn name(&self) -> String {
         match self {
-            Self::Video { renditions, segments, .. } => {
-                let names: Vec<_> = renditions.iter().map(|rendition| &*rendition.name).collect();
-                format!("{}-{:05}", names.join("+"), segments.start + 1)
+            Self::Video { segments, .. } => {
+                format!("{}-{:05}", self.tracks().join("+"), segments.start + 1)
             }
-            Self::Audio { .. } => AUDIO.to_owned(),
+            Self::Audio { .. } | Self::Text { .. } => self.tracks().concat(),
         }
     }
 
@@ -200,20 +264,18 @@ impl Work {
             Self::Video { renditions, .. } => {
                 renditions.iter().map(|rendition| &*rendition.name).collect()
             }
-            Self::Audio { .. } => vec![AUDIO],
+            Self::Audio { sound, .. } => vec![&sound.name],
+            Self::Text { text, .. } => vec![&text.name],
         }
     }
 
     /// The shared cut.
     pub fn grid(&self) -> &Grid {
         match self {
-            Self::Video { grid, .. } | Self::Audio { grid, .. } => grid,
+            Self::Video { grid, .. } | Self::Audio { grid, .. } | Self::Text { grid, .. } => grid,
         }
     }
 }
-
-/// The track of the sound.
-const AUDIO: &str = "audio";
 
 /// What is to be done for a film. Small however long the film is: the works follow from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,23 +288,22 @@ pub struct TranscodePlan {
     pub chunk_segments: u64,
     /// Whether each rendition has tasks of its own.
     pub split: bool,
-    /// The sound, if there is any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audio: Option<AudioStream>,
+    /// The sound; the first is what plays when nobody chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sounds: Vec<Sound>,
+    /// The subtitles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<Text>,
 }
 
 impl TranscodePlan {
-    /// One per task, in the order in which viewers need them: sound, and then the film from its
-    /// beginning on.
+    /// One per task, in the order in which viewers need them: sound and subtitles, and then the
+    /// film from its beginning on.
     pub fn works(&self) -> Vec<Work> {
+        let grid = self.grid;
         let mut works = Vec::new();
-        if let Some(audio) = &self.audio {
-            works.push(Work::Audio {
-                stream: 0,
-                language: audio.language.clone(),
-                grid: self.grid,
-            });
-        }
+        works.extend(self.sounds.iter().cloned().map(|sound| Work::Audio { sound, grid }));
+        works.extend(self.texts.iter().cloned().map(|text| Work::Text { text, grid }));
         let groups: Vec<_> = match self.split {
             true => self.renditions.chunks(1).collect(),
             false => vec![&*self.renditions],
@@ -264,7 +325,8 @@ impl TranscodePlan {
     /// The names of all tracks.
     pub fn tracks(&self) -> Vec<&str> {
         let pictures = self.renditions.iter().map(|rendition| &*rendition.name);
-        pictures.chain(self.audio.as_ref().map(|_| AUDIO)).collect()
+        let sounds = self.sounds.iter().map(|sound| &*sound.name);
+        pictures.chain(sounds).chain(self.texts.iter().map(|text| &*text.name)).collect()
     }
 
     /// 16 hex digits of SHA-256: what is made by different plans never mixes.
@@ -339,7 +401,42 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
     };
     let renditions = renditions(width, height, frame_rate);
     let (chunk_segments, split) = chunks(&grid, &renditions, limits.chunk_seconds as f64);
-    Ok(TranscodePlan { grid, renditions, chunk_segments, split, audio: probe.audio.clone() })
+    let (sounds, texts) = (sounds(&probe.audio), texts(&probe.texts));
+    Ok(TranscodePlan { grid, renditions, chunk_segments, split, sounds, texts })
+}
+
+/// Stereo of each stream, and 5.1 besides where the source has as many channels. Which one a film
+/// begins with is the source's own choice.
+fn sounds(streams: &[AudioStream]) -> Vec<Sound> {
+    let mut streams: Vec<_> = streams.iter().collect();
+    streams.sort_by_key(|stream| !stream.default);
+    let mut sounds = Vec::new();
+    for (number, source) in (1..).zip(streams.into_iter().take(MOST_SOUNDS)) {
+        let name = if number == 1 { AUDIO.to_owned() } else { format!("{AUDIO}-{number}") };
+        let (stream, label) = (source.stream, source.label.clone());
+        if source.channels >= SURROUND {
+            let (name, label) = (format!("{name}-surround"), label.clone());
+            sounds.push(Sound { name, stream, channels: SURROUND, label });
+        }
+        sounds.push(Sound { name, stream, channels: 2, label });
+    }
+    // Everybody can play stereo: it is made first.
+    sounds.sort_by_key(|sound| sound.channels);
+    sounds
+}
+
+fn texts(streams: &[TextStream]) -> Vec<Text> {
+    let mut streams: Vec<_> = streams.iter().collect();
+    streams.sort_by_key(|stream| !stream.default);
+    (1..)
+        .zip(streams.into_iter().take(MOST_TEXTS))
+        .map(|(number, TextStream { stream, codec, label, .. })| Text {
+            name: format!("text-{number}"),
+            stream: *stream,
+            codec: codec.clone(),
+            label: label.clone(),
+        })
+        .collect()
 }
 
 /// How many segments a task encodes, and whether one rendition of them or all.
@@ -433,8 +530,18 @@ mod tests {
                 frame_rate: Ratio::new(25, 1),
                 codec: "h264".into(),
             }),
-            audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
+            audio: vec![sound(0, 2)],
+            texts: vec![],
         }
+    }
+
+    fn sound(stream: u32, channels: u32) -> AudioStream {
+        let (codec, label) = ("aac".into(), Label::default());
+        AudioStream { stream, codec, channels, default: false, label }
+    }
+
+    fn text(stream: u32) -> TextStream {
+        TextStream { stream, codec: "subrip".into(), default: false, label: Label::default() }
     }
 
     fn sizes(width: u32, height: u32) -> Vec<(String, u32, u32)> {
@@ -509,10 +616,47 @@ mod tests {
     fn a_task_per_chunk_and_one_for_the_sound() {
         let mut source = probe(1280, 720);
         assert_eq!(names(&source, &LIMITS), ["audio", "360p+720p-00001"]);
-        source.audio = None;
+        source.audio = vec![];
         let short = Limits { chunk_seconds: 4, ..LIMITS };
         let expected = ["360p+720p-00001", "360p+720p-00002", "360p+720p-00003"];
         assert_eq!(names(&source, &short), expected);
+    }
+
+    #[test]
+    fn every_sound_gets_stereo_and_every_text_a_track() {
+        let mut source = probe(640, 360);
+        source.audio = vec![sound(0, 1), AudioStream { default: true, ..sound(1, 8) }, sound(2, 6)];
+        source.texts = vec![text(0), TextStream { default: true, ..text(3) }];
+        let plan = plan(&source, &LIMITS).unwrap();
+        let sounds: Vec<_> = plan.sounds.iter().map(|s| (&*s.name, s.stream, s.channels)).collect();
+        let expected = [
+            ("audio", 1, 2),
+            ("audio-2", 0, 2),
+            ("audio-3", 2, 2),
+            ("audio-surround", 1, 6),
+            ("audio-3-surround", 2, 6),
+        ];
+        assert_eq!(sounds, expected);
+        let texts: Vec<_> = plan.texts.iter().map(|text| (&*text.name, text.stream)).collect();
+        assert_eq!(texts, [("text-1", 3), ("text-2", 0)]);
+        let tracks = plan.tracks();
+        assert_eq!(tracks.len(), 8);
+        let works = plan.works();
+        let made: Vec<&str> = works.iter().flat_map(Work::tracks).collect();
+        assert_eq!(made[..7], tracks[1..], "before the picture");
+        let stored = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<TranscodePlan>(&stored).unwrap(), plan);
+    }
+
+    #[test]
+    fn more_streams_than_anyone_chooses_from_are_left_out() {
+        let mut source = probe(640, 360);
+        source.audio = (0..30).map(|stream| sound(stream, 2)).collect();
+        source.audio[29].default = true;
+        source.texts = (0..30).map(text).collect();
+        let plan = plan(&source, &LIMITS).unwrap();
+        assert_eq!((plan.sounds.len(), plan.texts.len()), (MOST_SOUNDS, MOST_TEXTS));
+        assert_eq!(plan.sounds[0].stream, 29);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! StreamGate's types and rules: policy, sign-in, grant, video, ladder, playlists.
+//! StreamGate's types and rules: policy, sign-in, grant, video, ladder, subtitles, playlists.
 //!
 //! Pure: nothing here waits, reads a clock, a file or a network. Times are given as Unix seconds.
 
@@ -11,6 +11,7 @@ pub mod decision;
 pub mod fact;
 pub mod grant;
 pub mod hls;
+pub mod label;
 pub mod ladder;
 pub mod leaf;
 pub mod nonce;
@@ -19,6 +20,7 @@ pub mod policy;
 pub mod presentation;
 pub mod session;
 pub mod sign_in;
+pub mod subtitle;
 pub mod upload;
 pub mod video;
 

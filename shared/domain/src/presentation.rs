@@ -1,12 +1,16 @@
 //! What was encoded, as the playlist writers need it, and how its addresses are made.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use crate::Seconds;
+use crate::label::{self, Label, Purpose};
 use crate::ladder::{Ratio, TranscodePlan};
 
 /// The file with codec settings that goes before the first segment.
 pub const INIT_FILE: &str = "init.mp4";
+/// The file that holds all of a text; its segments are cut out of it.
+pub const TEXT_FILE: &str = "text.vtt";
 /// The stored form of a `Presentation`.
 pub const PRESENTATION_FILE: &str = "presentation.json";
 /// The name of the HLS multivariant playlist.
@@ -17,9 +21,14 @@ pub const MANIFEST_FILE: &str = "manifest.mpd";
 /// Behind a track's name, the name of the playlist of its key frames.
 pub const KEY_FRAMES_SUFFIX: &str = "-iframes";
 
-/// The file of a segment; the first is number 1: `00001.m4s`.
+/// The file of a segment of pictures or sound; the first is number 1: `00001.m4s`.
 pub fn segment_file(number: u64) -> String {
     format!("{number:05}.m4s")
+}
+
+/// The file of a segment of a text: `00001.vtt`.
+pub fn text_segment_file(number: u64) -> String {
+    format!("{number:05}.vtt")
 }
 
 /// One segment as it was written.
@@ -53,20 +62,64 @@ pub enum TrackKind {
         channels: u32,
         /// In Hz.
         sample_rate: u32,
-        /// As the source says it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        language: Option<String>,
+        /// Which of the source's sound streams it was made of, from 0: tracks of one stream are
+        /// the same sound.
+        stream: u32,
+        /// What it is called.
+        #[serde(default)]
+        label: Label,
     },
+    /// Subtitles: WebVTT.
+    Text {
+        /// What they are called.
+        #[serde(default)]
+        label: Label,
+    },
+}
+
+impl TrackKind {
+    /// The file that belongs to all segments: codec settings, or the whole of a text.
+    pub fn whole_file(&self) -> &'static str {
+        match self {
+            Self::Video { .. } | Self::Audio { .. } => INIT_FILE,
+            Self::Text { .. } => TEXT_FILE,
+        }
+    }
+
+    /// The file of a segment; the first is number 1.
+    pub fn segment_file(&self, number: u64) -> String {
+        match self {
+            Self::Video { .. } | Self::Audio { .. } => segment_file(number),
+            Self::Text { .. } => text_segment_file(number),
+        }
+    }
+
+    /// The media type of all its files.
+    pub fn content_type(&self) -> &'static str {
+        match self {
+            Self::Video { .. } => "video/mp4",
+            Self::Audio { .. } => "audio/mp4",
+            Self::Text { .. } => "text/vtt",
+        }
+    }
+
+    /// What sound or a text is called; pictures are called nothing.
+    pub fn label(&self) -> Option<&Label> {
+        match self {
+            Self::Video { .. } => None,
+            Self::Audio { label, .. } | Self::Text { label } => Some(label),
+        }
+    }
 }
 
 /// What an encoder hands back: measured from its output, not from its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedTrack {
-    /// RFC 6381, from the init segment: `avc1.64001f`.
+    /// RFC 6381, from the init segment: `avc1.64001f`. Empty of a text.
     pub codecs: String,
     /// Ticks in a second.
     pub timescale: u32,
-    /// Picture or sound.
+    /// Picture, sound or text.
     pub kind: TrackKind,
     /// In order; the first starts at 0 and none leaves a gap.
     pub segments: Vec<EncodedSegment>,
@@ -136,6 +189,7 @@ pub struct Piece {
     /// The track's name.
     pub track: String,
     /// SHA-256 of the init segment in hex: pieces of one track share it, or do not fit together.
+    /// Empty of a text.
     pub init: String,
     /// Which segment of the track is its first, counted from 0.
     pub first_segment: u64,
@@ -146,7 +200,7 @@ pub struct Piece {
 /// One track of a film and where its files are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Track {
-    /// `720p`, `audio`.
+    /// `720p`, `audio`, `text-1`.
     pub name: String,
     /// `720p/3f9a0c11d2e4b567`.
     pub folder: String,
@@ -171,12 +225,15 @@ impl Track {
         matches!(self.encoded.kind, TrackKind::Video { .. })
     }
 
-    /// The language of the sound, when it is one that playlists may hold.
+    /// The language of sound or a text, when it is one that playlists may hold.
     pub fn language(&self) -> Option<&str> {
-        match &self.encoded.kind {
-            TrackKind::Audio { language, .. } => language.as_deref().and_then(language_tag),
-            TrackKind::Video { .. } => None,
-        }
+        let language = self.encoded.kind.label()?.language.as_deref()?;
+        label::is_tag(language).then_some(language)
+    }
+
+    /// For whom it is.
+    pub fn purpose(&self) -> Purpose {
+        self.encoded.kind.label().map_or(Purpose::Plain, |label| label.purpose)
     }
 }
 
@@ -206,7 +263,7 @@ pub struct Presentation {
     pub video: String,
     /// How long the picture lasts.
     pub duration_seconds: f64,
-    /// Pictures from small to large, then sound.
+    /// Pictures from small to large, then sound, then texts.
     pub tracks: Vec<Track>,
     /// Absent when it is whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,11 +276,13 @@ impl Presentation {
     /// A whole film: puts tracks, which end in any order, into the order of the playlists.
     pub fn new(video: &str, mut tracks: Vec<Track>) -> Self {
         tracks.sort_by_key(|track| {
-            let pixels = match track.encoded.kind {
-                TrackKind::Video { width, height, .. } => u64::from(width) * u64::from(height),
-                TrackKind::Audio { .. } => u64::MAX,
+            let (class, pixels) = match track.encoded.kind {
+                TrackKind::Video { width, height, .. } => (0, u64::from(width) * u64::from(height)),
+                TrackKind::Audio { .. } => (1, 0),
+                TrackKind::Text { .. } => (2, 0),
             };
-            (pixels, track.name.clone())
+            // Shorter names first: `text-2` stands before `text-10`.
+            (class, pixels, track.name.len(), track.name.clone())
         });
         let longest = |only_video: bool| {
             tracks
@@ -302,8 +361,66 @@ impl Presentation {
 
     /// The tracks with sound.
     pub fn audios(&self) -> impl Iterator<Item = &Track> {
-        self.tracks.iter().filter(|track| !track.is_video())
+        self.tracks.iter().filter(|track| matches!(track.encoded.kind, TrackKind::Audio { .. }))
     }
+
+    /// The tracks with subtitles.
+    pub fn texts(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| matches!(track.encoded.kind, TrackKind::Text { .. }))
+    }
+
+    /// Every sound of the source once, in stereo, and once more in as many channels as there are
+    /// where one has more: for players to choose between, as RFC 8216 4.3.4.1.1 has it.
+    pub fn sound_groups(&self) -> Vec<(&'static str, Vec<&Track>)> {
+        let mut sounds: Vec<(u32, &Track, &Track)> = Vec::new();
+        for track in self.audios() {
+            let TrackKind::Audio { channels, stream, .. } = track.encoded.kind else { continue };
+            let channels_of = |track: &Track| match track.encoded.kind {
+                TrackKind::Audio { channels, .. } => channels,
+                _ => 0,
+            };
+            match sounds.iter_mut().find(|sound| sound.0 == stream) {
+                Some((_, fewest, _)) if channels < channels_of(fewest) => *fewest = track,
+                Some((_, _, most)) if channels > channels_of(most) => *most = track,
+                Some(_) => {}
+                None => sounds.push((stream, track, track)),
+            }
+        }
+        let stereo: Vec<_> = sounds.iter().map(|sound| sound.1).collect();
+        let surround: Vec<_> = sounds.iter().map(|sound| sound.2).collect();
+        let mut groups = Vec::new();
+        if !stereo.is_empty() {
+            groups.push(("audio", stereo.clone()));
+        }
+        if surround != stereo {
+            groups.push(("surround", surround));
+        }
+        groups
+    }
+}
+
+/// What viewers choose tracks of one kind by: no name is there twice.
+pub fn names(tracks: &[&Track]) -> Vec<String> {
+    let mut taken = BTreeSet::new();
+    let words = |track: &Track| match &track.encoded.kind {
+        TrackKind::Video { .. } => track.name.clone(),
+        TrackKind::Audio { label, .. } => label.words("Sound"),
+        TrackKind::Text { label } => label.words("Subtitles"),
+    };
+    tracks
+        .iter()
+        .map(|track| {
+            let words = words(track);
+            let mut name = words.clone();
+            for number in 2.. {
+                if taken.insert(name.clone()) {
+                    break;
+                }
+                name = format!("{words} {number}");
+            }
+            name
+        })
+        .collect()
 }
 
 /// Pieces in their order, up to the first that is still missing.
@@ -382,17 +499,6 @@ impl Links {
     }
 }
 
-/// The shape of RFC 5646; sources hold anything at all in that place.
-fn language_tag(language: &str) -> Option<&str> {
-    let plain = |part: &str| {
-        (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
-    };
-    let mut parts = language.split('-');
-    let first = parts.next()?;
-    let primary = plain(first) && first.chars().all(|c| c.is_ascii_alphabetic());
-    (primary && parts.all(plain)).then_some(language)
-}
-
 /// What may stand in a query as it is (RFC 3986), and `%`, for what is encoded already.
 const QUERY: &str = "!$&'()*+,;=:@/?%";
 
@@ -422,9 +528,47 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn audio_track(name: &str, segments: &[(u64, u64)]) -> Track {
-        let kind =
-            TrackKind::Audio { channels: 2, sample_rate: 48_000, language: Some("eng".into()) };
+        sound_track(name, segments, 0, 2, &Label::new(Some("eng"), None, Purpose::Plain))
+    }
+
+    pub(crate) fn sound_track(
+        name: &str,
+        segments: &[(u64, u64)],
+        stream: u32,
+        channels: u32,
+        label: &Label,
+    ) -> Track {
+        let kind = TrackKind::Audio { channels, sample_rate: 48_000, stream, label: label.clone() };
         track(name, "mp4a.40.2", 48_000, kind, segments)
+    }
+
+    pub(crate) fn text_track(name: &str, segments: &[(u64, u64)], label: &Label) -> Track {
+        track(name, "", 30_000, TrackKind::Text { label: label.clone() }, segments)
+    }
+
+    /// In two languages, the first in 5.1 too and with a commentary, and three texts.
+    pub(crate) fn rich_film() -> Presentation {
+        let label = |language, purpose| Label::new(Some(language), None, purpose);
+        let sound = |name: &str, stream, channels: u32, label: &Label| {
+            let bytes = 32_000 * u64::from(channels);
+            sound_track(name, &[(192_512, bytes), (239_920, bytes)], stream, channels, label)
+        };
+        let text = |name: &str, label: &Label| {
+            text_track(name, &[(120_120, 200), (120_120, 100), (30_030, 60)], label)
+        };
+        let english = label("eng", Purpose::Plain);
+        let mut tracks = film().tracks;
+        tracks.truncate(1);
+        tracks.extend([
+            sound("audio", 1, 2, &english),
+            sound("audio-2", 0, 2, &label("ger", Purpose::Plain)),
+            sound("audio-3", 2, 2, &label("eng", Purpose::Commentary)),
+            sound("audio-surround", 1, 6, &english),
+            text("text-1", &english),
+            text("text-2", &label("eng", Purpose::HearingImpaired)),
+            text("text-3", &label("ger", Purpose::Forced)),
+        ]);
+        Presentation::new(&film().video, tracks)
     }
 
     fn track(
@@ -457,6 +601,25 @@ pub(crate) mod tests {
         )
     }
 
+    /// As it might be stored, with nothing made fit.
+    fn any_label() -> impl Strategy<Value = Label> {
+        use proptest::option::of;
+        let purpose = proptest::sample::select(vec![
+            Purpose::Plain,
+            Purpose::Commentary,
+            Purpose::Forced,
+            Purpose::HearingImpaired,
+            Purpose::Described,
+        ]);
+        let language = prop_oneof![any::<String>(), Just("en".to_owned())];
+        let title = prop_oneof![any::<String>(), Just("a\"\n".to_owned())];
+        (of(language), of(title), purpose).prop_map(|(language, title, purpose)| Label {
+            language,
+            title,
+            purpose,
+        })
+    }
+
     /// Any presentation at all, with names and texts as hostile as can be.
     pub(crate) fn any_presentation() -> impl Strategy<Value = Presentation> {
         let segments = proptest::collection::vec((1u64..400_000, 1u64..5_000_000), 1..40);
@@ -468,20 +631,22 @@ pub(crate) mod tests {
                     frame_rate: Ratio::new(numerator, denominator)
                 }
             ),
-            (1u32..9, 8000u32..96_000, proptest::option::of(any::<String>())).prop_map(
-                |(channels, sample_rate, language)| TrackKind::Audio {
+            (1u32..9, 8000u32..96_000, 0u32..3, any_label()).prop_map(
+                |(channels, sample_rate, stream, label)| TrackKind::Audio {
                     channels,
                     sample_rate,
-                    language
+                    stream,
+                    label
                 }
             ),
+            any_label().prop_map(|label| TrackKind::Text { label }),
         ];
         let track = (any::<String>(), any::<String>(), 1u32..100_000, kind, segments).prop_map(
             |(name, codecs, timescale, kind, segments)| {
                 track(&format!("t{name}"), &format!("c{codecs}"), timescale, kind, &segments)
             },
         );
-        (any::<String>(), proptest::collection::vec(track, 1..5))
+        (any::<String>(), proptest::collection::vec(track, 1..8))
             .prop_map(|(video, tracks)| Presentation::new(&video, tracks))
     }
 
@@ -497,11 +662,19 @@ pub(crate) mod tests {
     const GROWING: Growing = Growing { since: 100, published_at: 200 };
 
     fn chunked_plan() -> TranscodePlan {
-        use crate::ladder::{AudioStream, Limits, Probe, VideoStream, plan};
+        use crate::ladder::{AudioStream, Limits, Probe, TextStream, VideoStream, plan};
         let frame_rate = Ratio::new(25, 1);
         let video = VideoStream { width: 1280, height: 720, frame_rate, codec: "h264".into() };
-        let audio = AudioStream { codec: "aac".into(), channels: 2, language: None };
-        let probe = Probe { duration_seconds: 18.0, video: Some(video), audio: Some(audio) };
+        let (codec, label) = ("aac".to_owned(), Label::default());
+        let audio = vec![AudioStream {
+            stream: 0,
+            codec,
+            channels: 2,
+            default: true,
+            label: label.clone(),
+        }];
+        let texts = vec![TextStream { stream: 0, codec: "subrip".into(), default: true, label }];
+        let probe = Probe { duration_seconds: 18.0, video: Some(video), audio, texts };
         let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };
         plan(&probe, &limits).unwrap()
     }
@@ -523,6 +696,12 @@ pub(crate) mod tests {
         piece(&audio_track("audio", &segments), 0)
     }
 
+    /// Whole from the beginning: it takes no time.
+    fn words() -> Piece {
+        let segments: Vec<_> = [120_000; 4].into_iter().chain([60_000]).map(|d| (d, 7)).collect();
+        piece(&text_track("text-1", &segments, &Label::default()), 0)
+    }
+
     fn assembled(pieces: Vec<Piece>) -> Option<(Vec<usize>, bool)> {
         let film = Presentation::assemble("v", &chunked_plan(), pieces, GROWING).unwrap()?;
         let counts = film.tracks.iter().map(|track| track.encoded.segments.len()).collect();
@@ -534,20 +713,22 @@ pub(crate) mod tests {
     fn a_film_is_shown_from_its_beginning_to_the_first_gap() {
         let (low, high) = (|number| chunk("360p", number), |number| chunk("720p", number));
         assert_eq!(assembled(vec![]), None);
-        assert_eq!(assembled(vec![low(0), high(0)]), None, "without its sound");
-        assert_eq!(assembled(vec![sound(), low(1), high(1), high(0)]), None, "without 360p");
-        assert_eq!(assembled(vec![low(0), high(0), sound()]), Some((vec![2, 2, 2], true)));
-        let gap = vec![high(2), low(2), low(0), low(1), high(0), sound()];
-        assert_eq!(assembled(gap), Some((vec![2, 2, 2], true)));
-        let whole = vec![high(2), low(2), low(0), low(1), high(0), high(1), sound()];
-        assert_eq!(assembled(whole), Some((vec![5, 5, 5], false)));
+        assert_eq!(assembled(vec![low(0), high(0), words()]), None, "without its sound");
+        assert_eq!(assembled(vec![low(0), high(0), sound()]), None, "without its words");
+        assert_eq!(assembled(vec![sound(), words(), low(1), high(1), high(0)]), None, "no 360p");
+        let beginning = vec![low(0), high(0), words(), sound()];
+        assert_eq!(assembled(beginning), Some((vec![2, 2, 2, 2], true)));
+        let gap = vec![high(2), low(2), low(0), low(1), high(0), sound(), words()];
+        assert_eq!(assembled(gap), Some((vec![2, 2, 2, 2], true)));
+        let whole = vec![high(2), words(), low(2), low(0), low(1), high(0), high(1), sound()];
+        assert_eq!(assembled(whole), Some((vec![5, 5, 5, 5], false)));
     }
 
     /// Guard: `joined` compares. Pieces of another plan or encoder would play as rubbish.
     #[test]
     fn pieces_that_do_not_fit_are_no_film() {
         let assemble = |wrong: Piece| {
-            let pieces = vec![chunk("360p", 0), wrong, chunk("720p", 0), sound()];
+            let pieces = vec![chunk("360p", 0), wrong, chunk("720p", 0), sound(), words()];
             Presentation::assemble("v", &chunked_plan(), pieces, GROWING)
         };
         assert!(assemble(chunk("360p", 1)).is_ok());
@@ -565,6 +746,35 @@ pub(crate) mod tests {
         }
         let overlap = Piece { first_segment: 1, ..chunk("360p", 1) };
         assert_eq!(assemble(overlap), Err(Misfit { segment: 1, ..misfit }));
+    }
+
+    #[test]
+    fn a_name_is_there_once() {
+        let label = Label { title: Some("a".into()), ..Label::default() };
+        let other = Label { title: Some("a 2".into()), ..Label::default() };
+        let tracks = [&label, &label, &other, &label].map(|label| text_track("t", &[], label));
+        let tracks: Vec<&Track> = tracks.iter().collect();
+        assert_eq!(names(&tracks), ["a", "a 2", "a 2 2", "a 3"]);
+    }
+
+    #[test]
+    fn every_sound_is_in_every_group() {
+        let film = rich_film();
+        let groups = film.sound_groups().into_iter().map(|(group, tracks)| {
+            (group, tracks.into_iter().map(|track| &*track.name).collect::<Vec<_>>())
+        });
+        let expected = [
+            ("audio", vec!["audio", "audio-2", "audio-3"]),
+            ("surround", vec!["audio-surround", "audio-2", "audio-3"]),
+        ];
+        assert_eq!(groups.collect::<Vec<_>>(), expected);
+        assert_eq!(film_without_sound().sound_groups(), []);
+    }
+
+    fn film_without_sound() -> Presentation {
+        let mut film = film();
+        film.tracks.retain(Track::is_video);
+        film
     }
 
     #[test]
@@ -611,15 +821,6 @@ pub(crate) mod tests {
             Links::relative().media(&film.tracks[0], &segment_file(1)),
             "720p/3f9a0c11d2e4b567/00001.m4s"
         );
-    }
-
-    #[test]
-    fn only_language_tags_are_written() {
-        for (language, good) in
-            [("eng", true), ("pt-BR", true), ("", false), ("a b", false), ("1x", false)]
-        {
-            assert_eq!(language_tag(language).is_some(), good, "{language}");
-        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use domain::ladder::{Grid, Ratio, Rendition, Work};
+use domain::ladder::{Grid, Ratio, Rendition, Sound, Text, Work};
 use domain::presentation::INIT_FILE;
+use domain::subtitle;
 use std::ops::Range;
 
 use crate::MediaError;
@@ -28,13 +29,16 @@ const PRESET: &str = "medium";
 const ENCODER_THREADS: &str = "4";
 /// Quality aimed at; the rendition's ceiling holds where that would cost too much.
 const QUALITY: &str = "22";
-const AUDIO_BITRATE: &str = "128k";
+const STEREO_BITRATE: &str = "128k";
+const SURROUND_BITRATE: &str = "384k";
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 /// The last picture may stand this long: headers round, and the last frames of a film may be
 /// missing. A source that ends earlier than that is cut off, and refused.
 const HOLD_SECONDS: f64 = 2.0;
 /// Written by the muxer and of no use.
 pub(crate) const MUXER_PLAYLIST: &str = "muxer.m3u8";
+/// Subtitles as they come out of the source, before they are made fit.
+pub(crate) const RAW_TEXT: &str = "raw.vtt";
 
 /// How to open a source, or why it may not be opened.
 pub(crate) fn source(url: &str, local_files: bool) -> Result<Vec<String>, MediaError> {
@@ -71,7 +75,8 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
         "format=duration,start_time\
          :stream=codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,\
          avg_frame_rate,r_frame_rate,start_time,duration,channels\
-         :stream_tags=language,DURATION:stream_disposition=attached_pic\
+         :stream_tags=language,title,DURATION:stream_disposition=attached_pic,default,forced,\
+         comment,hearing_impaired,visual_impaired\
          :stream_side_data=rotation",
     ]));
     arguments.extend_from_slice(source);
@@ -105,12 +110,14 @@ pub(crate) fn encode(
                 arguments.extend(muxer(work, &rendition.name, segments.start, directory));
             }
         }
-        Work::Audio { stream, grid, .. } => {
+        Work::Audio { sound, grid } => {
             arguments.extend(strings(&["-i", url]));
-            arguments.extend(audio(*stream, grid));
-            for track in work.tracks() {
-                arguments.extend(muxer(work, track, 0, directory));
-            }
+            arguments.extend(audio(sound, grid));
+            arguments.extend(muxer(work, &sound.name, 0, directory));
+        }
+        Work::Text { text, .. } => {
+            arguments.extend(strings(&["-i", url]));
+            arguments.extend(subtitles(text, directory));
         }
     }
     arguments
@@ -169,18 +176,35 @@ fn video(index: usize, rendition: &Rendition, grid: &Grid, frames: &Range<u64>) 
     arguments
 }
 
-fn audio(stream: u32, grid: &Grid) -> Vec<String> {
+fn audio(sound: &Sound, grid: &Grid) -> Vec<String> {
     let samples = audio_samples(grid);
+    let (layout, bitrate) = match sound.channels {
+        6 => ("5.1", SURROUND_BITRATE),
+        _ => ("stereo", STEREO_BITRATE),
+    };
     // Gaps and a late start become silence, drift is stretched away, and the end is the picture's.
     let filter = format!(
         "aresample={SAMPLE_RATE}:async=1000:first_pts=0,\
-         aformat=sample_fmts=fltp:channel_layouts=stereo,apad,atrim=end_sample={samples}"
+         aformat=sample_fmts=fltp:channel_layouts={layout},apad,atrim=end_sample={samples}"
     );
-    let mut arguments = strings(&["-map", &format!("0:a:{stream}"), "-af", &filter]);
-    arguments.extend(strings(&["-c:a", "aac", "-b:a", AUDIO_BITRATE, "-flags", "+bitexact"]));
+    let mut arguments = strings(&["-map", &format!("0:a:{}", sound.stream), "-af", &filter]);
+    arguments.extend(strings(&["-c:a", "aac", "-b:a", bitrate, "-flags", "+bitexact"]));
     // The encoder begins with a frame of nothing at a negative time. Kept, it needs an edit list,
     // and a player without one is 21 ms off; dropped, sound is exact and its first 21 ms fade in.
     arguments.extend(strings(&["-bsf:a", "noise=drop=lt(pts\\,0)"]));
+    arguments
+}
+
+/// As WebVTT. What is WebVTT already is copied: decoding it takes what looks like markup out.
+fn subtitles(text: &Text, directory: &Path) -> Vec<String> {
+    let codec = if text.codec == "webvtt" { "copy" } else { "webvtt" };
+    let path = directory.join(&text.name).join(RAW_TEXT).to_string_lossy().into_owned();
+    let mut arguments = strings(&["-map", &format!("0:s:{}", text.stream), "-c:s", codec]);
+    // A text that cannot be read is left out where it cannot: it does not spoil the film.
+    arguments.extend(strings(&["-max_error_rate", "1", "-fs", &subtitle::MAX_BYTES.to_string()]));
+    arguments.extend(strings(&["-map_metadata", "-1", "-map_chapters", "-1"]));
+    arguments.extend(strings(&["-fflags", "+bitexact", "-avoid_negative_ts", "disabled"]));
+    arguments.extend(strings(&["-f", "webvtt", "-y", &path]));
     arguments
 }
 
@@ -190,13 +214,13 @@ fn muxer(work: &Work, track: &str, first_segment: u64, directory: &Path) -> Vec<
     // border, so half a segment is safe from rounding; every frame of sound is a key frame.
     let cut = match work {
         Work::Video { .. } => grid.segment_seconds() / 2.0,
-        Work::Audio { .. } => grid.segment_seconds(),
+        Work::Audio { .. } | Work::Text { .. } => grid.segment_seconds(),
     };
     // Pictures leave the encoder out of order, so the first decoding time would be negative: it is
     // written as 0 and an edit list, always the same one, says by how much pictures are shown later.
     let options = match work {
         Work::Video { .. } => format!("use_editlist=1:video_track_timescale={}", timescale(grid)),
-        Work::Audio { .. } => String::from("use_editlist=0"),
+        Work::Audio { .. } | Work::Text { .. } => String::from("use_editlist=0"),
     };
     let path = |name: &str| directory.join(track).join(name).to_string_lossy().into_owned();
     // The muxer writes the number in five digits, as `segment_file` does.

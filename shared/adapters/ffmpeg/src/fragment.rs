@@ -55,9 +55,11 @@ pub(crate) fn init(file: &[u8]) -> Result<Init, String> {
         }
         Codec::Mp4a(entry) => {
             let config = &entry.esds.es_desc.dec_config;
-            let object = config.dec_specific.as_ref().ok_or("no audio configuration")?.profile;
-            let codecs = format!("mp4a.{:x}.{object}", config.object_type_indication);
-            let channels = entry.audio.channel_count.into();
+            let specific = config.dec_specific.as_ref().ok_or("no audio configuration")?;
+            let codecs = format!("mp4a.{:x}.{}", config.object_type_indication, specific.profile);
+            // The sample entry says two whatever there is (ISO/IEC 14496-14 5.6.1). Up to 5.1 the
+            // configuration's number is how many channels there are.
+            let channels = specific.chan_conf.into();
             // The field of the sample entry is too narrow for some rates; the timescale is the rate.
             (codecs, Content::Audio { channels, sample_rate: trak.mdia.mdhd.timescale })
         }

@@ -80,8 +80,8 @@ impl Ffmpeg {
         Ok(arguments::encode(&source, source_url, work, arguments::MARGINS[0], directory))
     }
 
-    /// Does one piece of work: writes `init.mp4` and the segments of each track into a directory of
-    /// its name in `directory`, and measures them. Dropping the future ends the process.
+    /// Does one piece of work: writes `init.mp4` (of a text `text.vtt`) and the segments of each track
+    /// into a directory of its name in `directory`, and measures them. Dropping the future ends the process.
     pub async fn encode(
         &self,
         source_url: &str,
@@ -114,6 +114,6 @@ impl Ffmpeg {
 fn starts_the_film(work: &Work) -> bool {
     match work {
         Work::Video { segments, .. } => segments.start == 0,
-        Work::Audio { .. } => true,
+        Work::Audio { .. } | Work::Text { .. } => true,
     }
 }

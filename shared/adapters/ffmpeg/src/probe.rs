@@ -1,10 +1,14 @@
 //! Reading what ffprobe says.
 
-use domain::ladder::{AudioStream, Probe, Ratio, VideoStream};
+use domain::label::{Label, Purpose};
+use domain::ladder::{AudioStream, Probe, Ratio, TextStream, VideoStream};
 use serde::Deserialize;
 
 use crate::MediaError;
 use crate::process::refused;
+
+/// The codecs of subtitles that are text.
+const TEXTS: [&str; 6] = ["subrip", "ass", "ssa", "mov_text", "webvtt", "text"];
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -43,6 +47,7 @@ struct Stream {
 #[serde(default)]
 struct Tags {
     language: Option<String>,
+    title: Option<String>,
     #[serde(rename = "DURATION")]
     duration: Option<String>,
 }
@@ -51,6 +56,11 @@ struct Tags {
 #[serde(default)]
 struct Disposition {
     attached_pic: u8,
+    default: u8,
+    forced: u8,
+    comment: u8,
+    hearing_impaired: u8,
+    visual_impaired: u8,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,8 +76,8 @@ pub(crate) fn parse(report: &[u8]) -> Result<Probe, MediaError> {
     let is_video =
         |stream: &&Stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0;
     let picture = report.streams.iter().find(is_video);
-    let sound = report.streams.iter().find(|stream| stream.codec_type == "audio");
-    for stream in [picture, sound].into_iter().flatten() {
+    let of_type = |kind| report.streams.iter().filter(move |stream| stream.codec_type == kind);
+    for stream in picture.into_iter().chain(of_type("audio")) {
         if matches!(stream.codec_tag_string.as_deref(), Some("encv" | "enca")) {
             return Err(refused("The film is encrypted."));
         }
@@ -75,8 +85,9 @@ pub(crate) fn parse(report: &[u8]) -> Result<Probe, MediaError> {
     Ok(Probe {
         duration_seconds: picture.map_or(0.0, |picture| duration(picture, &report.format)),
         video: picture.map(video).transpose()?,
-        // Sound in an unknown coding, or without channels, would fail later: the film is silent.
-        audio: sound.filter(|sound| sound.channels.unwrap_or(0) > 0).and_then(audio),
+        // Sound in an unknown coding, or without channels, would fail later: it is left out.
+        audio: (0..).zip(of_type("audio")).filter_map(|(n, stream)| audio(n, stream)).collect(),
+        texts: (0..).zip(of_type("subtitle")).filter_map(|(n, stream)| text(n, stream)).collect(),
     })
 }
 
@@ -117,13 +128,37 @@ fn frame_rate(stream: &Stream) -> Ratio {
     }
 }
 
-fn audio(stream: &Stream) -> Option<AudioStream> {
-    let language = stream.tags.language.clone();
+fn audio(number: u32, stream: &Stream) -> Option<AudioStream> {
     Some(AudioStream {
+        stream: number,
         codec: stream.codec_name.clone().filter(|name| name != "unknown")?,
-        channels: stream.channels?,
-        language: language.filter(|language| !language.is_empty() && language != "und"),
+        channels: stream.channels.filter(|channels| *channels > 0)?,
+        default: stream.disposition.default != 0,
+        label: label(stream),
     })
+}
+
+/// Subtitles that are pictures of letters, as DVDs have them, are none.
+fn text(number: u32, stream: &Stream) -> Option<TextStream> {
+    let codec = stream.codec_name.clone()?;
+    TEXTS.contains(&&*codec).then(|| TextStream {
+        stream: number,
+        codec,
+        default: stream.disposition.default != 0,
+        label: label(stream),
+    })
+}
+
+fn label(stream: &Stream) -> Label {
+    let Disposition { forced, comment, hearing_impaired, visual_impaired, .. } = stream.disposition;
+    let purpose = match () {
+        () if forced != 0 => Purpose::Forced,
+        () if comment != 0 => Purpose::Commentary,
+        () if hearing_impaired != 0 => Purpose::HearingImpaired,
+        () if visual_impaired != 0 => Purpose::Described,
+        () => Purpose::Plain,
+    };
+    Label::new(stream.tags.language.as_deref(), stream.tags.title.as_deref(), purpose)
 }
 
 /// When the last picture ends, counted from the beginning of the file; the whole file's length where
@@ -178,10 +213,32 @@ mod tests {
     fn a_cover_is_no_picture_and_und_no_language() {
         let probe = picture("").unwrap();
         assert_eq!(probe.video.unwrap().codec, "h264");
-        assert_eq!(
-            probe.audio,
-            Some(AudioStream { codec: "aac".into(), channels: 6, language: None })
-        );
+        let (codec, label) = ("aac".into(), Label::default());
+        let sound = AudioStream { stream: 0, codec, channels: 6, default: false, label };
+        assert_eq!(probe.audio, [sound]);
+    }
+
+    #[test]
+    fn every_sound_and_text_is_described() {
+        let probe = picture(
+            r#"},{"codec_type":"subtitle","codec_name":"hdmv_pgs_subtitle"},
+               {"codec_type":"audio","codec_name":"unknown","channels":2},
+               {"codec_type":"audio","codec_name":"aac","channels":0},
+               {"codec_type":"audio","codec_name":"opus","channels":2,
+                "tags":{"language":"ger","title":"Der Regisseur"},
+                "disposition":{"default":1,"comment":1}},
+               {"codec_type":"subtitle","codec_name":"ass","tags":{"language":"eng"},
+                "disposition":{"hearing_impaired":1}},
+               {"codec_type":"subtitle","codec_name":"mov_text","disposition":{"forced":1}"#,
+        )
+        .unwrap();
+        let sounds: Vec<_> =
+            probe.audio.iter().map(|s| (s.stream, s.default, s.label.words("Sound"))).collect();
+        let expected = [(2, true, "Der Regisseur".to_owned()), (3, false, "Sound".to_owned())];
+        assert_eq!(sounds, expected);
+        assert_eq!(probe.audio[0].label.purpose, Purpose::Commentary);
+        let texts: Vec<_> = probe.texts.iter().map(|t| (t.stream, t.label.purpose)).collect();
+        assert_eq!(texts, [(1, Purpose::HearingImpaired), (2, Purpose::Forced)]);
     }
 
     #[test]
@@ -230,6 +287,6 @@ mod tests {
         }
         assert!(matches!(parse(b"{"), Err(MediaError::Failed(_))));
         let empty = parse(b"{}").unwrap();
-        assert!(empty.video.is_none() && empty.audio.is_none());
+        assert!(empty.video.is_none() && empty.audio.is_empty() && empty.texts.is_empty());
     }
 }

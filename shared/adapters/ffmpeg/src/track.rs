@@ -4,14 +4,16 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use domain::ladder::{Grid, Work};
+use domain::ladder::{Grid, Text, Work};
 use domain::presentation::{
-    EncodedSegment, EncodedTrack, INIT_FILE, Piece, TrackKind, segment_file,
+    EncodedSegment, EncodedTrack, INIT_FILE, Piece, TEXT_FILE, TrackKind, segment_file,
+    text_segment_file,
 };
+use domain::subtitle::Subtitles;
 use sha2::{Digest, Sha256};
 
 use crate::MediaError;
-use crate::arguments::{MUXER_PLAYLIST, audio_samples};
+use crate::arguments::{MUXER_PLAYLIST, RAW_TEXT, audio_samples};
 use crate::fragment::{self, Content, Init, Times};
 use crate::process::{network_failed, refused};
 
@@ -27,8 +29,10 @@ pub(crate) async fn prepare(directory: &Path, work: &Work) -> Result<(), MediaEr
         let mut entries = tokio::fs::read_dir(&directory).await.map_err(failed)?;
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let ours =
-                name == INIT_FILE || name.starts_with(MUXER_PLAYLIST) || name.ends_with(".m4s");
+            let ours = name == INIT_FILE
+                || name.starts_with(MUXER_PLAYLIST)
+                || name.ends_with(".m4s")
+                || name.ends_with(".vtt");
             if !ours {
                 return Err(MediaError::Failed(format!("{name} is in the output directory")));
             }
@@ -52,6 +56,9 @@ pub(crate) async fn read(
     work: &Work,
 ) -> Result<(Vec<Piece>, Length), MediaError> {
     let broken = |error: String| MediaError::Failed(format!("the output: {error}"));
+    if let Work::Text { text, grid } = work {
+        return Ok((vec![cut(&directory.join(&text.name), text, grid).await?], Length::Whole));
+    }
     let mut pieces = Vec::new();
     let mut length = Length::Whole;
     for track in work.tracks() {
@@ -68,6 +75,36 @@ pub(crate) async fn read(
         pieces.push(piece);
     }
     Ok((pieces, length))
+}
+
+/// Makes a text fit and cuts it at the borders of the pictures.
+async fn cut(directory: &Path, text: &Text, grid: &Grid) -> Result<Piece, MediaError> {
+    let failed = |error: std::io::Error| MediaError::Failed(format!("the output: {error}"));
+    let raw = directory.join(RAW_TEXT);
+    let file = tokio::fs::read(&raw).await.map_err(failed)?;
+    tokio::fs::remove_file(&raw).await.map_err(failed)?;
+    let subtitles = Subtitles::read(&file);
+    tokio::fs::write(directory.join(TEXT_FILE), subtitles.whole()).await.map_err(failed)?;
+    let mut segments = Vec::new();
+    for segment in 0..grid.segments() {
+        let file = subtitles.segment(grid, segment);
+        let path = directory.join(text_segment_file(segment + 1));
+        tokio::fs::write(path, &file).await.map_err(failed)?;
+        let frames = grid.frames_of(&(segment..segment + 1));
+        let bytes = file.len() as u64;
+        segments.push(EncodedSegment {
+            duration_ticks: (frames.end - frames.start) * u64::from(grid.frame_rate.denominator),
+            bytes,
+            key_bytes: bytes,
+        });
+    }
+    let encoded = EncodedTrack {
+        codecs: String::new(),
+        timescale: grid.frame_rate.numerator,
+        kind: TrackKind::Text { label: text.label.clone() },
+        segments,
+    };
+    Ok(Piece { track: text.name.clone(), init: String::new(), first_segment: 0, encoded })
 }
 
 async fn piece(
@@ -89,7 +126,7 @@ async fn piece(
             let ticks = grid.frames_of(segments).start * frame_ticks(grid, init.timescale);
             (segments.start, Some(ticks))
         }
-        Work::Audio { .. } => (0, None),
+        Work::Audio { .. } | Work::Text { .. } => (0, None),
     };
     let mut all = Vec::new();
     let mut segments = Vec::new();
@@ -138,7 +175,7 @@ fn check(work: &Work, timescale: u32, all: &[Times]) -> Result<(), String> {
         Work::Video { grid, segments, .. } => {
             grid.frames_of(segments).start * frame_ticks(grid, timescale)
         }
-        Work::Audio { .. } => 0,
+        Work::Audio { .. } | Work::Text { .. } => 0,
     };
     for (index, times) in all.iter().enumerate() {
         if times.start != end {
@@ -170,6 +207,7 @@ fn check(work: &Work, timescale: u32, all: &[Times]) -> Result<(), String> {
             }
             Ok(())
         }
+        Work::Text { .. } => Ok(()),
     }
 }
 
@@ -178,8 +216,14 @@ fn kind(work: &Work, init: &Init) -> Result<TrackKind, String> {
         (Work::Video { grid, .. }, Content::Video { width, height }) => {
             Ok(TrackKind::Video { width, height, frame_rate: grid.frame_rate })
         }
-        (Work::Audio { language, .. }, Content::Audio { channels, sample_rate }) => {
-            Ok(TrackKind::Audio { channels, sample_rate, language: language.clone() })
+        (Work::Audio { sound, .. }, Content::Audio { channels, sample_rate })
+            if channels == sound.channels =>
+        {
+            let (stream, label) = (sound.stream, sound.label.clone());
+            Ok(TrackKind::Audio { channels, sample_rate, stream, label })
+        }
+        (Work::Audio { .. }, Content::Audio { channels, .. }) => {
+            Err(format!("{channels} channels of sound"))
         }
         _ => Err("picture and sound are mixed up".into()),
     }

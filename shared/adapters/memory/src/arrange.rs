@@ -12,6 +12,7 @@ use domain::account::{Account, Address, ChainId, Wallet};
 use domain::condition::{Bounds, Condition, Erc721};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
+use domain::label::Label;
 use domain::ladder::{AudioStream, Limits, Probe, Ratio, VideoStream};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
@@ -107,7 +108,14 @@ pub fn film() -> Probe {
             frame_rate: Ratio::new(25, 1),
             codec: "h264".into(),
         }),
-        audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
+        audio: vec![AudioStream {
+            stream: 0,
+            codec: "aac".into(),
+            channels: 2,
+            default: true,
+            label: Label::default(),
+        }],
+        texts: vec![],
     }
 }
 

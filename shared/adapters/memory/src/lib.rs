@@ -542,11 +542,14 @@ fn made_up(work: &Work, track: &str) -> Piece {
             let kind = TrackKind::Video { width, height, frame_rate: grid.frame_rate };
             ("avc1.64001f", kind, segments.clone())
         }
-        Work::Audio { language, .. } => (
-            "mp4a.40.2",
-            TrackKind::Audio { channels: 2, sample_rate: 48_000, language: language.clone() },
-            0..grid.segments(),
-        ),
+        Work::Audio { sound, .. } => {
+            let (channels, stream, label) = (sound.channels, sound.stream, sound.label.clone());
+            let kind = TrackKind::Audio { channels, sample_rate: 48_000, stream, label };
+            ("mp4a.40.2", kind, 0..grid.segments())
+        }
+        Work::Text { text, .. } => {
+            ("", TrackKind::Text { label: text.label.clone() }, 0..grid.segments())
+        }
     };
     let first_segment = segments.start;
     let segments = segments
