@@ -59,6 +59,7 @@ proof: ## what takes long by nature: the demo from nothing, the tests three time
 	$(PYTHON_IN) localstack/stack.py down
 	for run in 1 2 3; do $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/flow tests/fault tests/browser -q || exit 1; done
 	$(PYTHON_IN) -m pytest -c tests/pytest.ini tests -m proof
+	cargo test --locked --quiet -p adapter-ffmpeg --test inputs -- --ignored
 
 clean: ## forget the stack's state and what was built; keeps the tools
 	-@$(PYTHON_IN) localstack/stack.py reset

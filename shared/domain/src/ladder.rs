@@ -84,6 +84,81 @@ pub struct VideoStream {
     pub frame_rate: Ratio,
     /// The name the probe gives the codec.
     pub codec: String,
+    /// How its samples become what is seen.
+    #[serde(default, skip_serializing_if = "Picture::is_plain")]
+    pub picture: Picture,
+}
+
+/// What the samples of a source mean. All renditions are progressive, BT.709, of limited range and
+/// eight bits: this is what must be undone to get there. The default is a source that is so already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Picture {
+    /// Each frame is woven of two fields, which were taken one after the other.
+    #[serde(skip_serializing_if = "is_default")]
+    pub interlaced: bool,
+    /// Luma is 0 to 255 and not 16 to 235.
+    #[serde(skip_serializing_if = "is_default")]
+    pub full_range: bool,
+    /// How colour is split into luma and chroma.
+    #[serde(skip_serializing_if = "is_default")]
+    pub matrix: Matrix,
+    /// Which colours the three components are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gamut: Gamut,
+    /// How light becomes a number.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transfer: Transfer,
+}
+
+impl Picture {
+    fn is_plain(&self) -> bool {
+        is_default(self)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The coefficients of luma (H.273, table 4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matrix {
+    /// High definition.
+    #[default]
+    Bt709,
+    /// Standard definition, and JPEG.
+    Bt601,
+    /// Ultra high definition.
+    Bt2020,
+}
+
+/// The primaries (H.273, table 2). Those of standard definition count as BT.709: the difference
+/// can't be seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gamut {
+    /// Of nearly every screen.
+    #[default]
+    Bt709,
+    /// Of ultra high definition.
+    Bt2020,
+    /// Of telephones and cinemas.
+    P3,
+}
+
+/// The transfer characteristics (H.273, table 3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transfer {
+    /// Ordinary: white is as bright as the screen.
+    #[default]
+    Sdr,
+    /// Perceptual quantiser, SMPTE ST 2084: a number is so many candela per square metre.
+    Pq,
+    /// Hybrid log-gamma, ARIB STD-B67.
+    Hlg,
 }
 
 /// The sound.
@@ -169,6 +244,9 @@ pub enum Work {
         grid: Grid,
         /// Which segments, counted from 0.
         segments: Range<u64>,
+        /// What the source's samples mean.
+        #[serde(default, skip_serializing_if = "Picture::is_plain")]
+        picture: Picture,
     },
     /// Encode the sound, whole.
     Audio {
@@ -226,6 +304,9 @@ pub struct TranscodePlan {
     pub chunk_segments: u64,
     /// Whether each rendition has tasks of its own.
     pub split: bool,
+    /// What the source's samples mean.
+    #[serde(default, skip_serializing_if = "Picture::is_plain")]
+    pub picture: Picture,
     /// The sound, if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio: Option<AudioStream>,
@@ -255,6 +336,7 @@ impl TranscodePlan {
                 renditions: group.to_vec(),
                 grid: self.grid,
                 segments: segments.clone(),
+                picture: self.picture,
             }));
             start += step;
         }
@@ -338,17 +420,22 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
     };
     let renditions = renditions(width, height, frame_rate);
-    let (chunk_segments, split) = chunks(&grid, &renditions, limits.chunk_seconds as f64);
-    Ok(TranscodePlan { grid, renditions, chunk_segments, split, audio: probe.audio.clone() })
+    let picture = video.picture;
+    let (chunk_segments, split) = chunks(&grid, &renditions, picture, limits.chunk_seconds as f64);
+    let audio = probe.audio.clone();
+    Ok(TranscodePlan { grid, renditions, chunk_segments, split, picture, audio })
 }
 
 /// How many segments a task encodes, and whether one rendition of them or all.
-fn chunks(grid: &Grid, renditions: &[Rendition], longest: f64) -> (u64, bool) {
+fn chunks(grid: &Grid, renditions: &[Rendition], picture: Picture, longest: f64) -> (u64, bool) {
     let megapixels_per_second = |rendition: &Rendition| {
         f64::from(rendition.width) * f64::from(rendition.height) / 1e6 * grid.frame_rate.value()
     };
     let all: f64 = renditions.iter().map(megapixels_per_second).sum();
     let largest = renditions.iter().map(megapixels_per_second).fold(0.0, f64::max);
+    // Taking back the brightness costs as much as encoding does, and is done once, at the largest size.
+    let toned = if picture.transfer == Transfer::Sdr { 0.0 } else { largest };
+    let (all, largest) = (all + toned, largest + toned);
     let split = renditions.len() > 1 && TASK_MEGAPIXELS / all < SHORTEST_CHUNK_SECONDS;
     let seconds = (TASK_MEGAPIXELS / if split { largest } else { all }).min(longest);
     (((seconds / grid.segment_seconds()).round() as u64).max(1), split)
@@ -432,6 +519,7 @@ mod tests {
                 height,
                 frame_rate: Ratio::new(25, 1),
                 codec: "h264".into(),
+                picture: Picture::default(),
             }),
             audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
         }
@@ -538,6 +626,22 @@ mod tests {
         // 16:9 in the other direction: three rungs of the same cost.
         assert_eq!(at(60, 3840, 2160), (5, false));
         assert_eq!(at(60, 4096, 1080), (4, true));
+    }
+
+    #[test]
+    fn a_plain_picture_is_not_written_and_another_travels_with_every_task() {
+        let plain = plan(&probe(640, 360), &LIMITS).unwrap();
+        assert!(!serde_json::to_string(&(&plain, plain.works())).unwrap().contains("picture"));
+        let mut source = probe(640, 360);
+        let picture = Picture { interlaced: true, transfer: Transfer::Hlg, ..Picture::default() };
+        source.video.as_mut().unwrap().picture = picture;
+        let plan = plan(&source, &LIMITS).unwrap();
+        let text = serde_json::to_string(&plan.works()[1]).unwrap();
+        assert!(text.ends_with(r#","picture":{"interlaced":true,"transfer":"hlg"}}"#), "{text}");
+        let read: Work = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, plan.works()[1]);
+        assert_ne!(plan.digest(), plain.digest());
+        assert!(plan.chunk_segments <= plain.chunk_segments);
     }
 
     #[test]

@@ -497,9 +497,15 @@ pub(crate) mod tests {
     const GROWING: Growing = Growing { since: 100, published_at: 200 };
 
     fn chunked_plan() -> TranscodePlan {
-        use crate::ladder::{AudioStream, Limits, Probe, VideoStream, plan};
+        use crate::ladder::{AudioStream, Limits, Picture, Probe, VideoStream, plan};
         let frame_rate = Ratio::new(25, 1);
-        let video = VideoStream { width: 1280, height: 720, frame_rate, codec: "h264".into() };
+        let video = VideoStream {
+            width: 1280,
+            height: 720,
+            frame_rate,
+            codec: "h264".into(),
+            picture: Picture::default(),
+        };
         let audio = AudioStream { codec: "aac".into(), channels: 2, language: None };
         let probe = Probe { duration_seconds: 18.0, video: Some(video), audio: Some(audio) };
         let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };

@@ -1,10 +1,13 @@
 //! Reading what ffprobe says.
 
-use domain::ladder::{AudioStream, Probe, Ratio, VideoStream};
+use domain::ladder::{AudioStream, Gamut, Matrix, Picture, Probe, Ratio, Transfer, VideoStream};
 use serde::Deserialize;
 
 use crate::MediaError;
 use crate::process::refused;
+
+/// A nominal rate from here on is a clock, not a rate at which frames come.
+const FASTEST: f64 = 60.5;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -34,6 +37,12 @@ struct Stream {
     start_time: Option<String>,
     duration: Option<String>,
     channels: Option<u32>,
+    field_order: String,
+    pix_fmt: String,
+    color_range: String,
+    color_space: String,
+    color_transfer: String,
+    color_primaries: String,
     tags: Tags,
     disposition: Disposition,
     side_data_list: Vec<SideData>,
@@ -57,6 +66,8 @@ struct Disposition {
 #[serde(default)]
 struct SideData {
     rotation: Option<f64>,
+    dv_profile: Option<u32>,
+    dv_bl_signal_compatibility_id: Option<u32>,
 }
 
 /// What the report means. A file without pictures is no error here: the plan refuses it.
@@ -89,6 +100,16 @@ fn video(stream: &Stream) -> Result<VideoStream, MediaError> {
     ) else {
         return Err(refused("The file holds a kind of picture that cannot be read."));
     };
+    // Dolby Vision has forms whose base alone has colours of its own (profile 5).
+    let foreign = |data: &SideData| {
+        data.dv_profile.is_some() && data.dv_bl_signal_compatibility_id == Some(0)
+    };
+    if stream.side_data_list.iter().any(foreign) {
+        return Err(refused(
+            "The film is in a form of Dolby Vision that cannot be read. Export it as HDR10, HLG or SDR.",
+        ));
+    }
+    let picture = samples(stream, width, height);
     // Pixels that are not square: the height stays and the width becomes what is seen.
     let shape = stream.sample_aspect_ratio.as_deref().and_then(ratio);
     let shape = shape.map_or(1.0, Ratio::value);
@@ -100,17 +121,54 @@ fn video(stream: &Stream) -> Result<VideoStream, MediaError> {
         .any(|angle| (angle.abs() - 90.0).abs() < 45.0 || (angle.abs() - 270.0).abs() < 45.0);
     let (width, height) = if turned { (height, width) } else { (width, height) };
     let frame_rate = frame_rate(stream);
-    Ok(VideoStream { width, height, frame_rate, codec })
+    Ok(VideoStream { width, height, frame_rate, codec, picture })
 }
 
-/// The average, or the nominal rate a little above it: then frames were left out here and there,
-/// and the average would be a rate that nothing in the film moves at. Twice the average and more is
-/// the rate of fields, or just the clock of the container.
+/// What the samples mean, of a picture of this stored size. What the source does not tell is
+/// guessed as players do: standard definition is BT.601, and anything larger BT.709.
+fn samples(stream: &Stream, width: u32, height: u32) -> Picture {
+    let jpeg = stream.pix_fmt.starts_with("yuvj");
+    let transfer = match &*stream.color_transfer {
+        "smpte2084" => Transfer::Pq,
+        "arib-std-b67" => Transfer::Hlg,
+        _ => Transfer::Sdr,
+    };
+    let matrix = match &*stream.color_space {
+        "bt709" | "smpte240m" => Matrix::Bt709,
+        "smpte170m" | "bt470bg" | "fcc" => Matrix::Bt601,
+        "bt2020nc" | "bt2020c" => Matrix::Bt2020,
+        // High brightness comes with the matrix and the gamut of BT.2020, said or not.
+        _ if transfer != Transfer::Sdr => Matrix::Bt2020,
+        _ if jpeg || (width < 1280 && height <= 576) => Matrix::Bt601,
+        _ => Matrix::Bt709,
+    };
+    let gamut = match &*stream.color_primaries {
+        "bt2020" => Gamut::Bt2020,
+        "smpte431" | "smpte432" => Gamut::P3,
+        "bt709" => Gamut::Bt709,
+        _ if transfer != Transfer::Sdr => Gamut::Bt2020,
+        _ => Gamut::Bt709,
+    };
+    Picture {
+        interlaced: matches!(&*stream.field_order, "tt" | "bb" | "tb" | "bt"),
+        full_range: jpeg || stream.color_range == "pc",
+        matrix,
+        gamut,
+        transfer,
+    }
+}
+
+/// The nominal rate, on which all times lie: where it is above the average, frames were left out,
+/// and the average would be a rate that nothing in the film moves at. Unless it is the rate of
+/// fields (twice or, of pulled down films, 2.5 times the average), or just the container's clock.
 fn frame_rate(stream: &Stream) -> Ratio {
     let rate = |text: &Option<String>| text.as_deref().and_then(ratio).filter(|r| r.value() > 0.0);
     match (rate(&stream.avg_frame_rate), rate(&stream.r_frame_rate)) {
         (Some(average), Some(nominal)) => {
-            let left_out = (1.0..=1.5).contains(&(nominal.value() / average.value()));
+            let times = nominal.value() / average.value();
+            let fields = stream.field_order != "progressive"
+                && [2.0, 2.5].into_iter().any(|n: f64| (times / n - 1.0).abs() < 0.02);
+            let left_out = times >= 1.0 && nominal.value() < FASTEST && !fields;
             if left_out { nominal } else { average }
         }
         (average, nominal) => average.or(nominal).unwrap_or(Ratio::new(0, 0)),
@@ -198,12 +256,54 @@ mod tests {
     }
 
     #[test]
+    fn what_the_samples_mean_is_read_or_guessed() {
+        let meaning = |more: &str| picture(more).unwrap().video.unwrap().picture;
+        let standard = Picture { matrix: Matrix::Bt601, ..Picture::default() };
+        assert_eq!(meaning(""), standard);
+        assert_eq!(
+            meaning(r#","color_space":"bt709","field_order":"progressive""#),
+            Picture::default()
+        );
+        assert_eq!(meaning(r#","field_order":"tb""#), Picture { interlaced: true, ..standard });
+        let full = Picture { full_range: true, ..standard };
+        assert_eq!(meaning(r#","pix_fmt":"yuvj420p""#), full);
+        assert_eq!(meaning(r#","color_range":"pc""#), full);
+        let high = |transfer| Picture {
+            matrix: Matrix::Bt2020,
+            gamut: Gamut::Bt2020,
+            transfer,
+            ..Picture::default()
+        };
+        assert_eq!(meaning(r#","color_transfer":"smpte2084""#), high(Transfer::Pq));
+        assert_eq!(meaning(r#","color_transfer":"arib-std-b67""#), high(Transfer::Hlg));
+        let phone = r#","color_space":"bt709","color_primaries":"smpte432""#;
+        assert_eq!(meaning(phone), Picture { gamut: Gamut::P3, ..Picture::default() });
+        // A high definition film that says nothing.
+        let report = r#"{"streams":[{"codec_type":"video","codec_name":"h264","width":1280,
+                         "height":536}]}"#;
+        let video = parse(report.as_bytes()).unwrap().video.unwrap();
+        assert_eq!(video.picture, Picture::default());
+    }
+
+    #[test]
+    fn a_dolby_vision_film_needs_a_base_that_others_can_show() {
+        let with = |profile: u32, base: u32| {
+            picture(&format!(
+                r#","side_data_list":[{{"dv_profile":{profile},"dv_bl_signal_compatibility_id":{base}}}]"#
+            ))
+        };
+        assert!(matches!(with(5, 0), Err(MediaError::Refused(_))));
+        assert!(with(8, 1).is_ok() && with(8, 4).is_ok());
+    }
+
+    #[test]
     fn left_out_frames_do_not_change_the_rate() {
         let rate = |nominal: &str| {
             let more = format!(r#","r_frame_rate":"{nominal}""#);
             picture(&more).unwrap().video.unwrap().frame_rate
         };
         assert_eq!(rate("30/1"), Ratio::new(30, 1));
+        assert_eq!(rate("60/1"), Ratio::new(60, 1));
         assert_eq!(rate("50/1"), Ratio::new(25, 1));
         assert_eq!(rate("90000/1"), Ratio::new(25, 1));
         assert_eq!(rate("0/0"), Ratio::new(25, 1));

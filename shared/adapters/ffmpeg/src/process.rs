@@ -127,7 +127,13 @@ fn judge(status: ExitStatus, complaints: &str, secret: &str) -> Result<(), Media
         Some(DAMAGED)
     } else if says(&["Invalid data found when processing input", "could not find codec"]) {
         Some(NOT_A_FILM)
-    } else if says(&["matches no streams", "Decoder not found", "no decoder found"]) {
+    } else if says(&[
+        "matches no streams",
+        "Decoder not found",
+        "no decoder found",
+        // This ffmpeg's own reader of AV1 only drives hardware. The spelling is theirs.
+        "doesn't suppport hardware accelerated",
+    ]) {
         Some("The file holds a kind of picture or sound that cannot be read.")
     } else if says(&["Error while decoding", "Decoding error", "Cannot determine format of input"])
     {

@@ -12,7 +12,7 @@ use domain::account::{Account, Address, ChainId, Wallet};
 use domain::condition::{Bounds, Condition, Erc721};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
-use domain::ladder::{AudioStream, Limits, Probe, Ratio, VideoStream};
+use domain::ladder::{AudioStream, Limits, Picture, Probe, Ratio, VideoStream};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
@@ -106,6 +106,7 @@ pub fn film() -> Probe {
             height: 720,
             frame_rate: Ratio::new(25, 1),
             codec: "h264".into(),
+            picture: Picture::default(),
         }),
         audio: Some(AudioStream { codec: "aac".into(), channels: 2, language: None }),
     }
