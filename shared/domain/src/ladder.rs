@@ -67,6 +67,9 @@ impl Ratio {
 pub struct Probe {
     /// How long the picture lasts; zero when the file does not say.
     pub duration_seconds: f64,
+    /// Where the source's own times begin, in microseconds: a broadcast's are not at zero.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_micros: i64,
     /// The first stream with moving pictures; a cover image is not one.
     pub video: Option<VideoStream>,
     /// The first sound stream.
@@ -206,6 +209,10 @@ pub struct Grid {
     pub segment_frames: u32,
     /// Frames in the whole film.
     pub frames: u64,
+    /// Which of the source's own times is the film's zero, in microseconds. Were it left to each
+    /// task, those of the picture and those of the sound would begin with their own stream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_micros: i64,
 }
 
 impl Grid {
@@ -418,6 +425,7 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         frame_rate,
         segment_frames: (SEGMENT_SECONDS * frame_rate.value()).round() as u32,
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
+        start_micros: probe.start_micros,
     };
     let renditions = renditions(width, height, frame_rate);
     let picture = video.picture;
@@ -514,6 +522,7 @@ mod tests {
     fn probe(width: u32, height: u32) -> Probe {
         Probe {
             duration_seconds: 9.0,
+            start_micros: 0,
             video: Some(VideoStream {
                 width,
                 height,

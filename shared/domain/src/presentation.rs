@@ -507,7 +507,12 @@ pub(crate) mod tests {
             picture: Picture::default(),
         };
         let audio = AudioStream { codec: "aac".into(), channels: 2, language: None };
-        let probe = Probe { duration_seconds: 18.0, video: Some(video), audio: Some(audio) };
+        let probe = Probe {
+            duration_seconds: 18.0,
+            start_micros: 0,
+            video: Some(video),
+            audio: Some(audio),
+        };
         let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };
         plan(&probe, &limits).unwrap()
     }

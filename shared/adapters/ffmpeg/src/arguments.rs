@@ -65,6 +65,8 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
     // Which answer a server gave is a warning, and tells an empty file from a missing one.
     let mut arguments =
         strings(&["-hide_banner", "-v", "warning", "-max_alloc", MAX_ALLOCATION, "-of", "json"]);
+    // The first packets tell whether they are encrypted.
+    arguments.extend(strings(&["-read_intervals", "%+#8"]));
     arguments.extend(strings(&["-probesize", "20000000", "-analyzeduration", "20000000"]));
     arguments.extend(strings(&[
         "-show_entries",
@@ -73,6 +75,7 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
          avg_frame_rate,r_frame_rate,start_time,duration,channels,\
          field_order,pix_fmt,color_range,color_space,color_transfer,color_primaries\
          :stream_tags=language,DURATION:stream_disposition=attached_pic\
+         :packet=stream_index:packet_side_data=side_data_type\
          :stream_side_data=rotation,dv_profile,dv_bl_signal_compatibility_id",
     ]));
     arguments.extend_from_slice(source);
@@ -95,6 +98,7 @@ pub(crate) fn encode(
     let mut arguments =
         strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
     arguments.extend_from_slice(source);
+    arguments.extend(clock(work.grid()));
     match work {
         Work::Video { renditions, grid, segments, picture } => {
             let frames = grid.frames_of(segments);
@@ -117,10 +121,17 @@ pub(crate) fn encode(
     arguments
 }
 
+/// The source's own times, from the film's zero on: ffmpeg's, of an MPEG-TS, is that of the streams
+/// that a task reads.
+fn clock(grid: &Grid) -> Vec<String> {
+    let zero = -grid.start_micros as f64 / 1e6;
+    strings(&["-copyts", "-itsoffset", &format!("{zero:.6}")])
+}
+
 /// To the key frame before a chunk. All that is read from there on is decoded, so that the picture
-/// that stands when the chunk begins is among it; times stay those of the whole film.
+/// that stands when the chunk begins is among it.
 fn seek(grid: &Grid, frames: &Range<u64>, margin: f64) -> Vec<String> {
-    let mut arguments = strings(&["-copyts", "-start_at_zero"]);
+    let mut arguments = Vec::new();
     let start = frames.start as f64 / grid.frame_rate.value() - margin;
     if start > 0.0 {
         arguments.extend(strings(&["-noaccurate_seek", "-ss", &format!("{start:.6}")]));
@@ -340,7 +351,7 @@ mod tests {
         for (numerator, denominator) in [(25, 2), (25, 1), (24_000, 1001), (60, 1), (60_000, 1001)]
         {
             let frame_rate = Ratio::new(numerator, denominator);
-            let grid = Grid { frame_rate, segment_frames: 1, frames: 1 };
+            let grid = Grid { frame_rate, segment_frames: 1, frames: 1, start_micros: 0 };
             let ticks = u64::from(timescale(&grid)) * u64::from(denominator);
             assert_eq!(ticks % u64::from(numerator), 0, "{frame_rate:?}");
         }

@@ -14,6 +14,13 @@ const FASTEST: f64 = 60.5;
 struct Report {
     format: Format,
     streams: Vec<Stream>,
+    packets: Vec<Packet>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Packet {
+    side_data_list: Vec<SideData>,
 }
 
 #[derive(Deserialize, Default)]
@@ -65,6 +72,7 @@ struct Disposition {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct SideData {
+    side_data_type: String,
     rotation: Option<f64>,
     dv_profile: Option<u32>,
     dv_bl_signal_compatibility_id: Option<u32>,
@@ -78,6 +86,10 @@ pub(crate) fn parse(report: &[u8]) -> Result<Probe, MediaError> {
         |stream: &&Stream| stream.codec_type == "video" && stream.disposition.attached_pic == 0;
     let picture = report.streams.iter().find(is_video);
     let sound = report.streams.iter().find(|stream| stream.codec_type == "audio");
+    let mut said = report.packets.iter().flat_map(|packet| &packet.side_data_list);
+    if said.any(|data| data.side_data_type == "Encryption info") {
+        return Err(refused("The film is encrypted."));
+    }
     for stream in [picture, sound].into_iter().flatten() {
         if matches!(stream.codec_tag_string.as_deref(), Some("encv" | "enca")) {
             return Err(refused("The film is encrypted."));
@@ -85,6 +97,8 @@ pub(crate) fn parse(report: &[u8]) -> Result<Probe, MediaError> {
     }
     Ok(Probe {
         duration_seconds: picture.map_or(0.0, |picture| duration(picture, &report.format)),
+        start_micros: number(&report.format.start_time)
+            .map_or(0, |seconds| (seconds * 1e6).round() as i64),
         video: picture.map(video).transpose()?,
         // Sound in an unknown coding, or without channels, would fail later: the film is silent.
         audio: sound.filter(|sound| sound.channels.unwrap_or(0) > 0).and_then(audio),
@@ -187,7 +201,6 @@ fn audio(stream: &Stream) -> Option<AudioStream> {
 /// When the last picture ends, counted from the beginning of the file; the whole file's length where
 /// the container does not say it of the picture alone.
 fn duration(picture: &Stream, format: &Format) -> f64 {
-    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<f64>().ok());
     let late = match (number(&picture.start_time), number(&format.start_time)) {
         (Some(picture), Some(file)) => (picture - file).max(0.0),
         _ => 0.0,
@@ -199,6 +212,10 @@ fn duration(picture: &Stream, format: &Format) -> f64 {
         .filter(|duration| *duration > 0.0)
         .or_else(|| number(&format.duration))
         .unwrap_or(0.0)
+}
+
+fn number(text: &Option<String>) -> Option<f64> {
+    text.as_deref().and_then(|text| text.parse().ok())
 }
 
 /// `01:02:03.5` in seconds.

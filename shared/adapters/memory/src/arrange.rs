@@ -101,6 +101,7 @@ pub fn video(stage: Stage) -> Video {
 pub fn film() -> Probe {
     Probe {
         duration_seconds: 10.0,
+        start_micros: 0,
         video: Some(VideoStream {
             width: 1280,
             height: 720,
