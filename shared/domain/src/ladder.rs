@@ -76,6 +76,9 @@ impl Ratio {
 pub struct Probe {
     /// How long the picture lasts; zero when the file does not say.
     pub duration_seconds: f64,
+    /// Where the source's own times begin, in microseconds: a broadcast's are not at zero.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_micros: i64,
     /// The first stream with moving pictures; a cover image is not one.
     pub video: Option<VideoStream>,
     /// All sound streams that can be read.
@@ -97,6 +100,81 @@ pub struct VideoStream {
     pub frame_rate: Ratio,
     /// The name the probe gives the codec.
     pub codec: String,
+    /// How its samples become what is seen.
+    #[serde(default, skip_serializing_if = "Picture::is_plain")]
+    pub picture: Picture,
+}
+
+/// What the samples of a source mean. All renditions are progressive, BT.709, of limited range and
+/// eight bits: this is what must be undone to get there. The default is a source that is so already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Picture {
+    /// Each frame is woven of two fields, which were taken one after the other.
+    #[serde(skip_serializing_if = "is_default")]
+    pub interlaced: bool,
+    /// Luma is 0 to 255 and not 16 to 235.
+    #[serde(skip_serializing_if = "is_default")]
+    pub full_range: bool,
+    /// How colour is split into luma and chroma.
+    #[serde(skip_serializing_if = "is_default")]
+    pub matrix: Matrix,
+    /// Which colours the three components are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gamut: Gamut,
+    /// How light becomes a number.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transfer: Transfer,
+}
+
+impl Picture {
+    fn is_plain(&self) -> bool {
+        is_default(self)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The coefficients of luma (H.273, table 4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matrix {
+    /// High definition.
+    #[default]
+    Bt709,
+    /// Standard definition, and JPEG.
+    Bt601,
+    /// Ultra high definition.
+    Bt2020,
+}
+
+/// The primaries (H.273, table 2). Those of standard definition count as BT.709: the difference
+/// can't be seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gamut {
+    /// Of nearly every screen.
+    #[default]
+    Bt709,
+    /// Of ultra high definition.
+    Bt2020,
+    /// Of telephones and cinemas.
+    P3,
+}
+
+/// The transfer characteristics (H.273, table 3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transfer {
+    /// Ordinary: white is as bright as the screen.
+    #[default]
+    Sdr,
+    /// Perceptual quantiser, SMPTE ST 2084: a number is so many candela per square metre.
+    Pq,
+    /// Hybrid log-gamma, ARIB STD-B67.
+    Hlg,
 }
 
 /// The sound.
@@ -192,6 +270,10 @@ pub struct Grid {
     pub segment_frames: u32,
     /// Frames in the whole film.
     pub frames: u64,
+    /// Which of the source's own times is the film's zero, in microseconds. Were it left to each
+    /// task, those of the picture and those of the sound would begin with their own stream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub start_micros: i64,
 }
 
 impl Grid {
@@ -230,6 +312,9 @@ pub enum Work {
         grid: Grid,
         /// Which segments, counted from 0.
         segments: Range<u64>,
+        /// What the source's samples mean.
+        #[serde(default, skip_serializing_if = "Picture::is_plain")]
+        picture: Picture,
     },
     /// Encode a sound track, whole.
     Audio {
@@ -288,6 +373,9 @@ pub struct TranscodePlan {
     pub chunk_segments: u64,
     /// Whether each rendition has tasks of its own.
     pub split: bool,
+    /// What the source's samples mean.
+    #[serde(default, skip_serializing_if = "Picture::is_plain")]
+    pub picture: Picture,
     /// The sound; the first is what plays when nobody chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sounds: Vec<Sound>,
@@ -316,6 +404,7 @@ impl TranscodePlan {
                 renditions: group.to_vec(),
                 grid: self.grid,
                 segments: segments.clone(),
+                picture: self.picture,
             }));
             start += step;
         }
@@ -398,11 +487,13 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         frame_rate,
         segment_frames: (SEGMENT_SECONDS * frame_rate.value()).round() as u32,
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
+        start_micros: probe.start_micros,
     };
     let renditions = renditions(width, height, frame_rate);
-    let (chunk_segments, split) = chunks(&grid, &renditions, limits.chunk_seconds as f64);
+    let picture = video.picture;
+    let (chunk_segments, split) = chunks(&grid, &renditions, picture, limits.chunk_seconds as f64);
     let (sounds, texts) = (sounds(&probe.audio), texts(&probe.texts));
-    Ok(TranscodePlan { grid, renditions, chunk_segments, split, sounds, texts })
+    Ok(TranscodePlan { grid, renditions, chunk_segments, split, picture, sounds, texts })
 }
 
 /// Stereo of each stream, and 5.1 besides where the source has as many channels. Which one a film
@@ -440,12 +531,15 @@ fn texts(streams: &[TextStream]) -> Vec<Text> {
 }
 
 /// How many segments a task encodes, and whether one rendition of them or all.
-fn chunks(grid: &Grid, renditions: &[Rendition], longest: f64) -> (u64, bool) {
+fn chunks(grid: &Grid, renditions: &[Rendition], picture: Picture, longest: f64) -> (u64, bool) {
     let megapixels_per_second = |rendition: &Rendition| {
         f64::from(rendition.width) * f64::from(rendition.height) / 1e6 * grid.frame_rate.value()
     };
     let all: f64 = renditions.iter().map(megapixels_per_second).sum();
     let largest = renditions.iter().map(megapixels_per_second).fold(0.0, f64::max);
+    // Taking back the brightness costs as much as encoding does, and is done once, at the largest size.
+    let toned = if picture.transfer == Transfer::Sdr { 0.0 } else { largest };
+    let (all, largest) = (all + toned, largest + toned);
     let split = renditions.len() > 1 && TASK_MEGAPIXELS / all < SHORTEST_CHUNK_SECONDS;
     let seconds = (TASK_MEGAPIXELS / if split { largest } else { all }).min(longest);
     (((seconds / grid.segment_seconds()).round() as u64).max(1), split)
@@ -524,11 +618,13 @@ mod tests {
     fn probe(width: u32, height: u32) -> Probe {
         Probe {
             duration_seconds: 9.0,
+            start_micros: 0,
             video: Some(VideoStream {
                 width,
                 height,
                 frame_rate: Ratio::new(25, 1),
                 codec: "h264".into(),
+                picture: Picture::default(),
             }),
             audio: vec![sound(0, 2)],
             texts: vec![],
@@ -682,6 +778,22 @@ mod tests {
         // 16:9 in the other direction: three rungs of the same cost.
         assert_eq!(at(60, 3840, 2160), (5, false));
         assert_eq!(at(60, 4096, 1080), (4, true));
+    }
+
+    #[test]
+    fn a_plain_picture_is_not_written_and_another_travels_with_every_task() {
+        let plain = plan(&probe(640, 360), &LIMITS).unwrap();
+        assert!(!serde_json::to_string(&(&plain, plain.works())).unwrap().contains("picture"));
+        let mut source = probe(640, 360);
+        let picture = Picture { interlaced: true, transfer: Transfer::Hlg, ..Picture::default() };
+        source.video.as_mut().unwrap().picture = picture;
+        let plan = plan(&source, &LIMITS).unwrap();
+        let text = serde_json::to_string(&plan.works()[1]).unwrap();
+        assert!(text.ends_with(r#","picture":{"interlaced":true,"transfer":"hlg"}}"#), "{text}");
+        let read: Work = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, plan.works()[1]);
+        assert_ne!(plan.digest(), plain.digest());
+        assert!(plan.chunk_segments <= plain.chunk_segments);
     }
 
     #[test]

@@ -662,9 +662,15 @@ pub(crate) mod tests {
     const GROWING: Growing = Growing { since: 100, published_at: 200 };
 
     fn chunked_plan() -> TranscodePlan {
-        use crate::ladder::{AudioStream, Limits, Probe, TextStream, VideoStream, plan};
+        use crate::ladder::{AudioStream, Limits, Picture, Probe, TextStream, VideoStream, plan};
         let frame_rate = Ratio::new(25, 1);
-        let video = VideoStream { width: 1280, height: 720, frame_rate, codec: "h264".into() };
+        let video = VideoStream {
+            width: 1280,
+            height: 720,
+            frame_rate,
+            codec: "h264".into(),
+            picture: Picture::default(),
+        };
         let (codec, label) = ("aac".to_owned(), Label::default());
         let audio = vec![AudioStream {
             stream: 0,
@@ -674,7 +680,8 @@ pub(crate) mod tests {
             label: label.clone(),
         }];
         let texts = vec![TextStream { stream: 0, codec: "subrip".into(), default: true, label }];
-        let probe = Probe { duration_seconds: 18.0, video: Some(video), audio, texts };
+        let probe =
+            Probe { duration_seconds: 18.0, start_micros: 0, video: Some(video), audio, texts };
         let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };
         plan(&probe, &limits).unwrap()
     }

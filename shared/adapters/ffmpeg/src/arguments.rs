@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use domain::ladder::{Grid, Ratio, Rendition, Sound, Text, Work};
+use domain::ladder::{Gamut, Grid, Matrix, Picture, Ratio, Rendition, Sound, Text, Transfer, Work};
 use domain::presentation::INIT_FILE;
 use domain::subtitle;
 use std::ops::Range;
@@ -69,15 +69,19 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
     // Which answer a server gave is a warning, and tells an empty file from a missing one.
     let mut arguments =
         strings(&["-hide_banner", "-v", "warning", "-max_alloc", MAX_ALLOCATION, "-of", "json"]);
+    // The first packets tell whether they are encrypted.
+    arguments.extend(strings(&["-read_intervals", "%+#8"]));
     arguments.extend(strings(&["-probesize", "20000000", "-analyzeduration", "20000000"]));
     arguments.extend(strings(&[
         "-show_entries",
         "format=duration,start_time\
          :stream=codec_type,codec_name,codec_tag_string,width,height,sample_aspect_ratio,\
-         avg_frame_rate,r_frame_rate,start_time,duration,channels\
+         avg_frame_rate,r_frame_rate,start_time,duration,channels,\
+         field_order,pix_fmt,color_range,color_space,color_transfer,color_primaries\
          :stream_tags=language,title,DURATION:stream_disposition=attached_pic,default,forced,\
          comment,hearing_impaired,visual_impaired\
-         :stream_side_data=rotation",
+         :packet=stream_index:packet_side_data=side_data_type\
+         :stream_side_data=rotation,dv_profile,dv_bl_signal_compatibility_id",
     ]));
     arguments.extend_from_slice(source);
     arguments.extend(strings(&["-i", url]));
@@ -99,12 +103,13 @@ pub(crate) fn encode(
     let mut arguments =
         strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
     arguments.extend_from_slice(source);
+    arguments.extend(clock(work.grid()));
     match work {
-        Work::Video { renditions, grid, segments } => {
+        Work::Video { renditions, grid, segments, picture } => {
             let frames = grid.frames_of(segments);
             arguments.extend(seek(grid, &frames, margin));
             arguments.extend(strings(&["-i", url, "-filter_complex"]));
-            arguments.push(pictures(renditions, grid, &frames));
+            arguments.push(pictures(renditions, grid, &frames, *picture));
             for (index, rendition) in renditions.iter().enumerate() {
                 arguments.extend(video(index, rendition, grid, &frames));
                 arguments.extend(muxer(work, &rendition.name, segments.start, directory));
@@ -123,10 +128,17 @@ pub(crate) fn encode(
     arguments
 }
 
+/// The source's own times, from the film's zero on: ffmpeg's, of an MPEG-TS, is that of the streams
+/// that a task reads.
+fn clock(grid: &Grid) -> Vec<String> {
+    let zero = -grid.start_micros as f64 / 1e6;
+    strings(&["-copyts", "-itsoffset", &format!("{zero:.6}")])
+}
+
 /// To the key frame before a chunk. All that is read from there on is decoded, so that the picture
-/// that stands when the chunk begins is among it; times stay those of the whole film.
+/// that stands when the chunk begins is among it.
 fn seek(grid: &Grid, frames: &Range<u64>, margin: f64) -> Vec<String> {
-    let mut arguments = strings(&["-copyts", "-start_at_zero"]);
+    let mut arguments = Vec::new();
     let start = frames.start as f64 / grid.frame_rate.value() - margin;
     if start > 0.0 {
         arguments.extend(strings(&["-noaccurate_seek", "-ss", &format!("{start:.6}")]));
@@ -135,28 +147,119 @@ fn seek(grid: &Grid, frames: &Range<u64>, margin: f64) -> Vec<String> {
 }
 
 /// Decoded once for all renditions. Frames are put onto the constant rate, counted from the
-/// beginning of the film, before anything else looks at them: so every chunk and every rendition
-/// has the very ones that it would have in one go. `V` leaves out cover images.
-fn pictures(renditions: &[Rendition], grid: &Grid, frames: &Range<u64>) -> String {
+/// beginning of the film, before anything else but the weaving apart of fields: so every chunk and
+/// every rendition has the very ones that it would have in one go. `V` leaves out cover images.
+fn pictures(
+    renditions: &[Rendition],
+    grid: &Grid,
+    frames: &Range<u64>,
+    picture: Picture,
+) -> String {
     let Ratio { numerator, denominator } = grid.frame_rate;
     let hold = (HOLD_SECONDS * grid.frame_rate.value()).ceil();
     let Range { start, end } = frames;
     let first = if *start == 0 { ":start_time=0" } else { "" };
+    // One frame for one, and only those that say of themselves that they are woven.
+    let progressive = if picture.interlaced { "bwdif=send_frame:auto:interlaced," } else { "" };
     let mut graph = format!(
-        "[0:V:0]fps={numerator}/{denominator}{first},tpad=stop_mode=clone:stop={hold},\
-         trim=start_pts={start}:end_pts={end},setpts=PTS-{start},split={}",
-        renditions.len(),
+        "[0:V:0]{progressive}fps={numerator}/{denominator}{first},\
+         tpad=stop_mode=clone:stop={hold},trim=start_pts={start}:end_pts={end},setpts=PTS-{start},",
     );
+    let mut picture = picture;
+    if let Some(toned) = toned(renditions, picture) {
+        graph += &format!("{toned},");
+        picture = Picture::default();
+    }
+    graph += &format!("split={}", renditions.len());
     for index in 0..renditions.len() {
         graph += &format!("[s{index}]");
     }
+    let (from, gamut) = (samples(picture), gamut(picture));
     for (index, Rendition { width, height, .. }) in renditions.iter().enumerate() {
         graph += &format!(
-            ";[s{index}]scale={width}:{height}:flags=bicubic+accurate_rnd+bitexact,setsar=1,\
-             format=yuv420p[v{index}]"
+            ";[s{index}]scale={width}:{height}:{SCALER}:{from}{gamut}:{TARGET},setsar=1,\
+             format=yuv420p,{TAGS}[v{index}]"
         );
     }
     graph
+}
+
+const SCALER: &str = "flags=bicubic+accurate_rnd+bitexact";
+/// What all renditions are in.
+const TARGET: &str = "out_color_matrix=bt709:out_range=limited";
+
+/// Every frame says so: the encoder writes it into the stream, and the muxer into the init segment.
+const TAGS: &str = "setparams=range=limited:color_primaries=bt709:color_trc=bt709:colorspace=bt709";
+
+/// How the source's numbers are meant, whatever its frames say: players don't guess as ffmpeg does.
+fn samples(picture: Picture) -> String {
+    let matrix = match picture.matrix {
+        Matrix::Bt709 => "bt709",
+        Matrix::Bt601 => "bt601",
+        Matrix::Bt2020 => "bt2020",
+    };
+    let range = if picture.full_range { "full" } else { "limited" };
+    format!("in_color_matrix={matrix}:in_range={range}")
+}
+
+/// From a wider gamut to BT.709; colours outside of it are brought to its border.
+fn gamut(picture: Picture) -> String {
+    let primaries = match picture.gamut {
+        Gamut::Bt709 if picture.transfer == Transfer::Sdr => return String::new(),
+        Gamut::Bt709 => "bt709",
+        Gamut::Bt2020 => "bt2020",
+        Gamut::P3 => "smpte432",
+    };
+    let transfer = match picture.transfer {
+        Transfer::Sdr => "bt709",
+        Transfer::Pq => "smpte2084",
+        Transfer::Hlg => "arib-std-b67",
+    };
+    format!(
+        ":in_primaries={primaries}:in_transfer={transfer}\
+         :out_primaries=bt709:out_transfer=bt709:intent=relative_colorimetric"
+    )
+}
+
+/// The numbers of 1000 cd/m², the brightest that most films are mastered for, and of 203, which
+/// is white in print and on an ordinary screen (ITU-R BT.2408, table 1).
+const PQ_PEAK: f64 = 0.751_827;
+const PQ_WHITE: f64 = 0.580_689;
+const HLG_PEAK: f64 = 1.0;
+const HLG_WHITE: f64 = 0.75;
+
+/// High brightness to ordinary, once for all renditions at the largest size. The curve bends what
+/// is bright down under white and leaves the rest alone; the scaler then knows how to leave the
+/// transfer and the gamut. None for a source that is ordinary.
+fn toned(renditions: &[Rendition], picture: Picture) -> Option<String> {
+    let (peak, white) = match picture.transfer {
+        Transfer::Sdr => return None,
+        Transfer::Pq => (PQ_PEAK, PQ_WHITE),
+        Transfer::Hlg => (HLG_PEAK, HLG_WHITE),
+    };
+    let largest = renditions.iter().max_by_key(|rendition| (rendition.width, rendition.height))?;
+    let Rendition { width, height, .. } = largest;
+    let (from, gamut) = (samples(picture), gamut(picture));
+    let curve = curve(peak, white);
+    // What frames say of the display they were made on is no longer so, and would steer the scaler.
+    Some(format!(
+        "scale={width}:{height}:{SCALER}:{from},format=gbrp10,lutrgb='{curve}':'{curve}':'{curve}',\
+         sidedata=delete,scale={SCALER}{gamut}:{TARGET},format=yuv420p"
+    ))
+}
+
+/// The knee of ITU-R BT.2390-11, 5.4.1: straight up to a point, and from there a Hermite spline to
+/// the target's white, where it is flat. Of one number between 0 and `maxval`, as ffmpeg calculates.
+fn curve(peak: f64, white: f64) -> String {
+    let white = white / peak;
+    let knee = 1.5 * white - 0.5;
+    let rest = 1.0 - knee;
+    format!(
+        "st(0,min(val/maxval/{peak:.6},1));st(1,max(ld(0)-{knee:.6},0)/{rest:.6});\
+         st(2,ld(1)*ld(1));st(3,ld(2)*ld(1));\
+         {peak:.6}*maxval*if(lt(ld(0),{knee:.6}),ld(0),(2*ld(3)-3*ld(2)+1)*{knee:.6}\
+         +(ld(3)-2*ld(2)+ld(1))*{rest:.6}+(3*ld(2)-2*ld(3))*{white:.6})"
+    )
 }
 
 fn video(index: usize, rendition: &Rendition, grid: &Grid, frames: &Range<u64>) -> Vec<String> {
@@ -272,7 +375,7 @@ mod tests {
         for (numerator, denominator) in [(25, 2), (25, 1), (24_000, 1001), (60, 1), (60_000, 1001)]
         {
             let frame_rate = Ratio::new(numerator, denominator);
-            let grid = Grid { frame_rate, segment_frames: 1, frames: 1 };
+            let grid = Grid { frame_rate, segment_frames: 1, frames: 1, start_micros: 0 };
             let ticks = u64::from(timescale(&grid)) * u64::from(denominator);
             assert_eq!(ticks % u64::from(numerator), 0, "{frame_rate:?}");
         }

@@ -105,6 +105,11 @@ pub(crate) fn times(init: &Init, file: &[u8]) -> Result<Times, String> {
     Ok(times)
 }
 
+/// Whether there is media in a file at all: where no frame came, the muxer writes only its head.
+pub(crate) fn has_media(file: &[u8]) -> Result<bool, String> {
+    Ok(within(file, 0..file.len())?.iter().any(|(kind, _)| kind == b"moof"))
+}
+
 /// Moves a segment to where its chunk lies in the film: by so many ticks, and with this number.
 /// The encoder of a chunk counts both from its own beginning.
 pub(crate) fn shift(init: &Init, file: &mut [u8], ticks: u64, number: u64) -> Result<(), String> {

@@ -127,10 +127,20 @@ fn judge(status: ExitStatus, complaints: &str, secret: &str) -> Result<(), Media
         Some(DAMAGED)
     } else if says(&["Invalid data found when processing input", "could not find codec"]) {
         Some(NOT_A_FILM)
-    } else if says(&["matches no streams", "Decoder not found", "no decoder found"]) {
+    } else if says(&[
+        "matches no streams",
+        "Decoder not found",
+        "no decoder found",
+        // This ffmpeg's own reader of AV1 only drives hardware. The spelling is theirs.
+        "doesn't suppport hardware accelerated",
+    ]) {
         Some("The file holds a kind of picture or sound that cannot be read.")
-    } else if says(&["Error while decoding", "Decoding error", "Cannot determine format of input"])
-    {
+    } else if says(&[
+        "Error while decoding",
+        "Decoding error",
+        "Decode error rate",
+        "Cannot determine format of input",
+    ]) {
         Some(DAMAGED)
     } else {
         None
@@ -207,6 +217,8 @@ mod tests {
             "moov atom not found",
             "Invalid data found when processing input",
             "HTTP error 416 Range Not Satisfiable",
+            "[av1 @ 0x1] Your platform doesn't suppport hardware accelerated AV1 decoding.",
+            "[vist#0:0/h264 @ 0x1] Decode error rate 1 exceeds maximum 0.666667",
             "Picture size 90000x90000 exceeds specified max pixel count 36000000",
         ] {
             assert!(matches!(verdict(complaint), MediaError::Refused(_)), "{complaint}");

@@ -62,6 +62,10 @@ pub(crate) async fn read(
     let mut pieces = Vec::new();
     let mut length = Length::Whole;
     for track in work.tracks() {
+        if nothing_was_made(&directory.join(track), work).await? {
+            length = Length::Short;
+            continue;
+        }
         let (piece, all) = piece(&directory.join(track), track, work).await?;
         if let Work::Video { grid, segments, .. } = work {
             let frames = grid.frames_of(segments);
@@ -107,6 +111,13 @@ async fn cut(directory: &Path, text: &Text, grid: &Grid) -> Result<Piece, MediaE
     Ok(Piece { track: text.name.clone(), init: String::new(), first_segment: 0, encoded })
 }
 
+/// Where no frame was found: none may be missing of the film, if its reading began too late.
+async fn nothing_was_made(directory: &Path, work: &Work) -> Result<bool, MediaError> {
+    let failed = |error: std::io::Error| MediaError::Failed(format!("the output: {error}"));
+    let made = tokio::fs::try_exists(directory.join(INIT_FILE)).await.map_err(failed)?;
+    Ok(!made && matches!(work, Work::Video { .. }))
+}
+
 async fn piece(
     directory: &Path,
     track: &str,
@@ -138,6 +149,9 @@ async fn piece(
             Err(error) => return Err(failed(error)),
         };
         if let Some(ticks) = shift {
+            if !fragment::has_media(&file).map_err(broken)? {
+                break;
+            }
             fragment::shift(&init, &mut file, ticks, number).map_err(broken)?;
             tokio::fs::write(&path, &file).await.map_err(failed)?;
         }

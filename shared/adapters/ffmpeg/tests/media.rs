@@ -146,7 +146,8 @@ async fn planned(ffmpeg: &Ffmpeg, source: &str) -> (Probe, TranscodePlan) {
 /// The picture of a plan in its smallest rendition, in one piece.
 fn whole(plan: &TranscodePlan) -> Work {
     let renditions = plan.renditions[..1].to_vec();
-    Work::Video { renditions, grid: plan.grid, segments: 0..plan.grid.segments() }
+    let (grid, segments) = (plan.grid, 0..plan.grid.segments());
+    Work::Video { renditions, grid, segments, picture: plan.picture }
 }
 
 /// All works of a plan; what they made of a track is put into one directory, as it lies in the

@@ -13,7 +13,7 @@ use domain::condition::{Bounds, Condition, Erc721};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
 use domain::label::Label;
-use domain::ladder::{AudioStream, Limits, Probe, Ratio, VideoStream};
+use domain::ladder::{AudioStream, Limits, Picture, Probe, Ratio, VideoStream};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
@@ -102,11 +102,13 @@ pub fn video(stage: Stage) -> Video {
 pub fn film() -> Probe {
     Probe {
         duration_seconds: 10.0,
+        start_micros: 0,
         video: Some(VideoStream {
             width: 1280,
             height: 720,
             frame_rate: Ratio::new(25, 1),
             codec: "h264".into(),
+            picture: Picture::default(),
         }),
         audio: vec![AudioStream {
             stream: 0,
