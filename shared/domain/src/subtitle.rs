@@ -393,7 +393,12 @@ mod tests {
         let cue = "00:00:00.000 --> 99:00:00.000\nx\n\n";
         let many = Subtitles::read(cue.repeat(60_000).as_bytes());
         assert_eq!(many.len(), MAX_CUES);
-        let grid = Grid { frame_rate: Ratio::new(25, 1), segment_frames: 100, frames: 1000 };
+        let grid = Grid {
+            frame_rate: Ratio::new(25, 1),
+            segment_frames: 100,
+            frames: 1000,
+            start_micros: 0,
+        };
         assert!(many.segment(&grid, 9).len() < MAX_SEGMENT + MAX_TEXT);
         let late = [" ".repeat(MAX_BYTES).as_bytes(), b"\n\n", cue.as_bytes()].concat();
         assert!(Subtitles::read(&late).is_empty());
@@ -402,7 +407,12 @@ mod tests {
     #[test]
     fn a_cue_is_in_every_segment_that_it_touches() {
         // 4.004 s each.
-        let grid = Grid { frame_rate: Ratio::new(30_000, 1001), segment_frames: 120, frames: 300 };
+        let grid = Grid {
+            frame_rate: Ratio::new(30_000, 1001),
+            segment_frames: 120,
+            frames: 300,
+            start_micros: 0,
+        };
         let file = "00:00:01.000 --> 00:00:04.004\nfirst\n\n00:00:04.003 --> 00:00:04.005\nboth\n\n\
                     00:00:08.008 --> 00:00:20.000\nlast\n\n00:00:11.000 --> 00:00:20.000\nnever\n";
         let subtitles = Subtitles::read(file.as_bytes());
@@ -456,7 +466,7 @@ mod tests {
         fn the_segments_are_the_whole(file in scraps(), rate in 1u32..70_000, below in 1u32..1100) {
             let frame_rate = Ratio::new(rate.max(below), below);
             let segment_frames = (4.0 * frame_rate.value()).round() as u32;
-            let grid = Grid { frame_rate, segment_frames, frames: u64::from(segment_frames) * 30 };
+            let grid = Grid { frame_rate, segment_frames, frames: u64::from(segment_frames) * 30, start_micros: 0 };
             let subtitles = Subtitles::read(file.as_bytes());
             let segments: Vec<Subtitles> = (0..grid.segments())
                 .map(|segment| Subtitles::read(subtitles.segment(&grid, segment).as_bytes()))

@@ -156,6 +156,7 @@ fn task(work: &Work, pieces: &[Piece], cost: Cost) -> Task {
             ("video", (frames.end - frames.start) as f64 / grid.frame_rate.value())
         }
         Work::Audio { .. } => ("audio", grid.duration_seconds()),
+        Work::Text { .. } => ("text", grid.duration_seconds()),
     };
     let segments = || pieces.iter().flat_map(|piece| &piece.encoded.segments);
     Task {
@@ -171,7 +172,7 @@ fn task(work: &Work, pieces: &[Piece], cost: Cost) -> Task {
 fn holds(work: &Work, piece: &Piece) -> bool {
     let first = match work {
         Work::Video { segments, .. } => segments.start,
-        Work::Audio { .. } => 0,
+        Work::Audio { .. } | Work::Text { .. } => 0,
     };
     first == piece.first_segment && work.tracks().contains(&&*piece.track)
 }

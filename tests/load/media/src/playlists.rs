@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use domain::dash;
 use domain::hls;
+use domain::label::Label;
 use domain::ladder::Ratio;
 use domain::presentation::{
     EncodedSegment, EncodedTrack, INIT_FILE, KEY_FRAMES_SUFFIX, Links, Presentation, Track,
@@ -65,7 +66,12 @@ fn film() -> Presentation {
     let encoded = EncodedTrack {
         codecs: "mp4a.40.2".into(),
         timescale: 48_000,
-        kind: TrackKind::Audio { channels: 2, sample_rate: 48_000, language: None },
+        kind: TrackKind::Audio {
+            channels: 2,
+            sample_rate: 48_000,
+            stream: 0,
+            label: Label::default(),
+        },
         segments: table.collect(),
     };
     tracks.push(Track::new("audio", "0123456789abcdef", encoded));
