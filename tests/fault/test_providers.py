@@ -178,15 +178,27 @@ def test_a_breaker_opens_and_closes_again(gate, proxy, grounds, name):
     gate.refuses(rule, ground.stranger)
 
 
-def test_a_reorganisation_takes_the_token_away(gate, chain, creator, caip2):
-    """The block that gave it has never been. Guard: adapters/evm, chain.rs, read (reads are of one block's hash)."""
+def test_a_reorganisation_takes_the_token_away(gate, grounds, chain, creator, caip2):
+    """The block that gave it has never been.
+
+    Guards: adapters/evm, chain.rs, read (a head that is lost is renewed) and provider.rs, at (reads are of one block's
+    hash).
+    """
+    ground = grounds[EVM]
     passes, holder, other = Token.deploy(chain, creator), Wallet.fresh(caip2, "holder"), Wallet.fresh(caip2, "other")
     passes.mint(other.address, 2)
     gate.settle()
     before = chain.block_number()
     passes.mint(holder.address, 1)
     gate.admits(passes.condition(), holder)
+    # The head is as new as can be, so that it outlives the block that it is.
+    gate.settle()
+    gate.verify(ground.rule(), ground.holder)
     chain.reorg(chain.block_number() - before)
+    # What is told after it is told of a block that there is. Nothing is remembered of this condition.
+    seen = eventually(lambda: gate.verify(ground.rule(), ground.holder), lambda seen: seen.verdict != "unknown", 45)
+    (block,) = (condition["block"] for condition in seen.conditions)
+    assert chain.block(block["number"])["hash"] == block["hash"]
     assert passes.balance(holder.address) == 0
     verdicts = []
 

@@ -565,7 +565,9 @@ def jwt(claims: dict, key: bytes, header: dict | None = None) -> str:
 
     header = header or {"typ": "JWT", "alg": "HS256"}
     signed = f"{part(json.dumps(header).encode())}.{part(json.dumps(claims).encode())}"
-    return f"{signed}.{part(hmac.new(key, signed.encode(), 'sha256').digest())}"
+    # A good signature of its algorithm, so that it is the algorithm that is refused.
+    digest = "sha512" if header["alg"] == "HS512" else "sha256"
+    return f"{signed}.{part(hmac.new(key, signed.encode(), digest).digest())}"
 
 
 def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, creator):

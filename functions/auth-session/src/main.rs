@@ -7,6 +7,7 @@ use app::ports::System;
 use app::request_nonce::Site;
 use runtime::http::{self, Reply};
 use runtime::settings::{Chains, EdgeSettings, Sessions};
+use std::time::Duration;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
@@ -17,7 +18,8 @@ fn main() -> Result<(), runtime::Error> {
         let edge = &EdgeSettings::new(&environment, &aws)?;
         let chains = &Chains::new(&environment, &aws)?;
         let nonces = &Nonces::new(&aws, environment.text("NONCES_TABLE")?);
-        let evm = &Evm::default();
+        let head = Duration::from_secs(environment.number("HEAD_SECONDS")?);
+        let evm = &Evm::with_head(head);
         http::serve(move |request| async move {
             let signed: SignedMessage = http::body(&request)?;
             let shown = match signed.link {
