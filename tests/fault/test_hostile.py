@@ -41,8 +41,6 @@ MODES = {
     "loop": (0, "uses up all gas"),
     "flood": (1_000_000, "answers more than 32 KiB"),
     "flood beyond a body": (3_000_000, "answers more than 32 KiB"),
-    # More than the gas of a call pays for.
-    "flood of ten megabytes": (10_000_000, "uses up all gas"),
     "revert": (100_000, "reverted"),
 }
 LONG = ("loop", "flood", "flood beyond a body")
@@ -214,6 +212,24 @@ def test_a_coin_with_the_most_decimals_there_can_be(gate, contracts, viewer):
 
 
 # ---- Beside good ones
+
+
+def test_ten_megabytes_open_nothing(gate, chain, creator, viewer, stranger):
+    """Whether a node answers that in time or not: nobody gets in, the answer says why, and a good contract is read after.
+
+    Guards: adapters/provider, endpoint.rs, MAX_BODY; adapters/evm, multicall.rs, bytes.
+    """
+    hostile = Hostile.deploy(chain, creator, "flood", 10_000_000)
+    token = Token.deploy(chain, creator)
+    token.mint(viewer.address, 1)
+    gate.settle()
+    for kind in ("erc721", "erc20"):
+        bad = at(hostile, LEAVES[kind])
+        for wallet in (viewer, stranger):
+            seen = gate.playback(bad, wallet)
+            assert seen.verdict in ("no", "unknown") and seen.reasons.strip("; ")
+            assert gate.playback({"none": [bad]}, wallet).verdict != "yes"
+    gate.admits(token.condition(), viewer, seconds=45)
 
 
 @pytest.mark.parametrize("mode", ["burn", "loop", "flood", "flood beyond a body", "revert"])
