@@ -81,7 +81,7 @@ pub async fn sign_playlist(
         _ => return Err(Problem::GrantInvalid.into()),
     }
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;
-    let presentation: Presentation = serde_json::from_slice(&stored.ok_or(Problem::NotFound)?)
+    let presentation = Presentation::read(&stored.ok_or(Problem::NotFound)?)
         .map_err(|error| PortError::new("presentation", error))?;
     let resource = cloudfront::video_resource(&signer.origin, id);
     let query =

@@ -40,6 +40,7 @@ pub struct EncodedSegment {
     pub bytes: u64,
     /// Up to the end of its first sample, counted from the beginning of the file: of a picture,
     /// what it takes to show its key frame.
+    #[serde(default)]
     pub key_bytes: u64,
 }
 
@@ -64,6 +65,7 @@ pub enum TrackKind {
         sample_rate: u32,
         /// Which of the source's sound streams it was made of, from 0: tracks of one stream are
         /// the same sound.
+        #[serde(default)]
         stream: u32,
         /// What it is called.
         #[serde(default)]
@@ -269,6 +271,7 @@ pub struct Presentation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growing: Option<Growing>,
     /// The longest segment of the whole film in seconds, rounded: it may not change while it grows.
+    #[serde(default)]
     pub target_seconds: u64,
 }
 
@@ -347,6 +350,26 @@ impl Presentation {
     /// How many segments of the picture are there.
     pub fn segments(&self) -> u64 {
         self.videos().map(|track| track.encoded.segments.len() as u64).min().unwrap_or(0)
+    }
+
+    /// From its stored form. Films of before key frames were noted still play: their whole segments
+    /// stand for them.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut film: Self = serde_json::from_slice(stored)?;
+        if film.target_seconds == 0 {
+            film.target_seconds = Self::new("", film.tracks.clone()).target_seconds;
+        }
+        for track in &mut film.tracks {
+            for segment in &mut track.encoded.segments {
+                if segment.key_bytes == 0 {
+                    segment.key_bytes = segment.bytes;
+                }
+            }
+        }
+        Ok(film)
     }
 
     /// The track of that name.
@@ -782,6 +805,24 @@ pub(crate) mod tests {
         let mut film = film();
         film.tracks.retain(Track::is_video);
         film
+    }
+
+    #[test]
+    fn films_of_before_still_play() {
+        let before = r#"{"video":"v","duration_seconds":8.0,"tracks":[
+            {"name":"360p","folder":"360p/cafe","encoded":{"codecs":"avc1.64001e","timescale":25,
+             "kind":{"type":"video","width":640,"height":360,
+                     "frame_rate":{"numerator":25,"denominator":1}},
+             "segments":[{"duration_ticks":100,"bytes":70},{"duration_ticks":100,"bytes":50}]}},
+            {"name":"audio","folder":"audio/cafe","encoded":{"codecs":"mp4a.40.2","timescale":48000,
+             "kind":{"type":"audio","channels":2,"sample_rate":48000,"language":"eng"},
+             "segments":[{"duration_ticks":192000,"bytes":9},{"duration_ticks":192000,"bytes":9}]}}
+            ]}"#;
+        let film = Presentation::read(before.as_bytes()).unwrap();
+        assert_eq!((film.target_seconds, film.growing), (4, None));
+        assert_eq!(film.tracks[0].encoded.segments[1].key_bytes, 50);
+        let now = serde_json::to_vec(&film).unwrap();
+        assert_eq!(Presentation::read(&now).unwrap(), film);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::{failed, from_item, held, number, seconds, string, to_item, transact};
+use crate::{Item, failed, from_item, held, number, seconds, string, to_item, transact};
 use app::ports::{PortError, TaskStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
@@ -22,6 +22,25 @@ impl Tasks {
         videos: impl Into<String>,
     ) -> Self {
         Self { client: Client::new(config), table: table.into(), videos: videos.into() }
+    }
+}
+
+impl Tasks {
+    async fn items(&self, video: &str) -> Result<Vec<Item>, PortError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("video = :video")
+            .expression_attribute_values(":video", string(video))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            items.extend(page.map_err(failed)?.items.unwrap_or_default());
+        }
+        Ok(items)
     }
 }
 
@@ -54,22 +73,7 @@ impl TaskStore for Tasks {
     }
 
     async fn list(&self, video: &str) -> Result<Vec<Task>, PortError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("video = :video")
-            .expression_attribute_values(":video", string(video))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        let mut tasks = Vec::new();
-        while let Some(page) = pages.next().await {
-            for item in page.map_err(failed)?.items.unwrap_or_default() {
-                tasks.push(from_item(item)?);
-            }
-        }
-        Ok(tasks)
+        self.items(video).await?.into_iter().map(from_item).collect()
     }
 
     async fn finish(
@@ -114,12 +118,14 @@ impl TaskStore for Tasks {
     }
 
     async fn remove(&self, video: &str) -> Result<(), PortError> {
-        for task in self.list(video).await? {
+        // By their names alone: a task that an earlier version wrote goes with the others.
+        for mut item in self.items(video).await? {
+            let Some(task) = item.remove("task") else { continue };
             self.client
                 .delete_item()
                 .table_name(&self.table)
                 .key("video", string(video))
-                .key("task", string(task.task))
+                .key("task", task)
                 .send()
                 .await
                 .map_err(failed)?;
