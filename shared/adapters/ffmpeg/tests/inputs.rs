@@ -2,14 +2,14 @@
 //! show the same pictures. With the real tools, found in FFMPEG_DIRECTORY or on PATH.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
-use std::path::PathBuf;
-use std::process::Command;
+mod tools;
 
 use adapter_ffmpeg::{Ffmpeg, MediaError};
 use domain::ladder::{
     Gamut, Limits, Matrix, Picture, Probe, TranscodePlan, Transfer, VideoStream, Work, plan,
 };
 use tempfile::TempDir;
+use tools::{output, tools};
 
 /// A chunk is one segment.
 const LIMITS: Limits =
@@ -20,25 +20,8 @@ const HEIGHT: usize = 96;
 const BIT: usize = 20;
 const X264: [&str; 6] = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
 
-fn tools() -> PathBuf {
-    let named = std::env::var_os("FFMPEG_DIRECTORY").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .find(|directory| directory.join("ffmpeg").exists() && directory.join("ffprobe").exists())
-        .expect("ffmpeg and ffprobe must be in FFMPEG_DIRECTORY or on PATH")
-}
-
 fn ffmpeg(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(tools().join("ffmpeg"))
-        .args(["-v", "error", "-y"])
-        .args(arguments)
-        .output()
-        .unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {complaints}");
-    output.stdout
+    output("ffmpeg", &[&["-v", "error", "-y"], arguments].concat()).stdout
 }
 
 /// Frames that show their number, modulo 256, in eight columns of black and white.
@@ -425,11 +408,9 @@ async fn high_brightness_becomes_ordinary() {
         assert!(red.2 > 170 && red.1 < 128, "red is {red:?}");
         assert!(blue.1 > 170 && blue.2 < 135, "blue is {blue:?}");
         // Nothing is left that says otherwise.
-        let probe = Command::new(tools().join("ffprobe"))
-            .args(["-v", "error", "-show_streams", "-show_frames", "-read_intervals", "%+#1"])
-            .arg(film.directory.path().join("joined.mp4"))
-            .output()
-            .unwrap();
+        let joined = film.directory.path().join("joined.mp4").to_string_lossy().into_owned();
+        let looks = ["-v", "error", "-show_streams", "-show_frames", "-read_intervals", "%+#1"];
+        let probe = output("ffprobe", &[&looks[..], &[&joined]].concat());
         let text = String::from_utf8_lossy(&probe.stdout).into_owned();
         for line in ["color_space=bt709", "color_transfer=bt709", "color_primaries=bt709"] {
             assert!(text.contains(line), "{line} is not in {text}");

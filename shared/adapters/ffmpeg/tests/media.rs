@@ -1,8 +1,9 @@
 //! With the real tools, found in FFMPEG_DIRECTORY or on PATH; without them these tests fail.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+mod tools;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,20 +14,11 @@ use domain::presentation::{EncodedTrack, TrackKind};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tools::{output, tools};
 
 /// A chunk is one segment: films of nine seconds are put together from three of them.
 const LIMITS: Limits =
     Limits { max_duration_seconds: 60, max_pixels: 36_000_000, chunk_seconds: 4 };
-
-fn tools() -> PathBuf {
-    let named = std::env::var_os("FFMPEG_DIRECTORY").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .find(|directory| directory.join("ffmpeg").exists() && directory.join("ffprobe").exists())
-        .expect("ffmpeg and ffprobe must be in FFMPEG_DIRECTORY or on PATH")
-}
 
 fn local() -> Ffmpeg {
     Ffmpeg::for_local_files(tools())
@@ -34,9 +26,8 @@ fn local() -> Ffmpeg {
 
 /// Runs a tool that must succeed, and gives what it printed and complained about.
 fn run(tool: &str, arguments: &[&str]) -> (String, String) {
-    let output = Command::new(tools().join(tool)).args(arguments).output().unwrap();
+    let output = output(tool, arguments);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{tool} {arguments:?}: {}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
 }
 

@@ -2,34 +2,25 @@
 //! these tests fail.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod tools;
+
+use std::path::Path;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::label::Purpose;
 use domain::ladder::{Limits, Probe, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
+use tools::{output, tools};
 
 /// What most films here last, in seconds: a segment and a half.
 const SECONDS: &str = "6";
 const LIMITS: Limits =
     Limits { max_duration_seconds: 60, max_pixels: 36_000_000, chunk_seconds: 60 };
 
-fn tools() -> PathBuf {
-    let named = std::env::var_os("FFMPEG_DIRECTORY").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    named
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .find(|directory| directory.join("ffmpeg").exists() && directory.join("ffprobe").exists())
-        .expect("ffmpeg and ffprobe must be in FFMPEG_DIRECTORY or on PATH")
-}
-
 /// Runs a tool that must succeed, and gives what it printed and complained about.
 fn run(tool: &str, arguments: &[&str]) -> (String, String) {
-    let output = Command::new(tools().join(tool)).args(arguments).output().unwrap();
+    let output = output(tool, arguments);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{tool} {arguments:?}: {}", text(&output.stderr));
     (text(&output.stdout), text(&output.stderr))
 }
 
