@@ -296,14 +296,8 @@ impl Presentation {
         };
         let picture = longest(true);
         let duration_seconds = if picture > 0.0 { picture } else { longest(false) };
-        let target = tracks.iter().map(|track| track.encoded.target_seconds()).max();
-        Self {
-            video: video.into(),
-            duration_seconds,
-            tracks,
-            growing: None,
-            target_seconds: target.unwrap_or(1),
-        }
+        let target_seconds = target_seconds(&tracks);
+        Self { video: video.into(), duration_seconds, tracks, growing: None, target_seconds }
     }
 
     /// What can be shown of a film whose finished tasks made these pieces, in any order: every
@@ -360,7 +354,7 @@ impl Presentation {
     pub fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let mut film: Self = serde_json::from_slice(stored)?;
         if film.target_seconds == 0 {
-            film.target_seconds = Self::new("", film.tracks.clone()).target_seconds;
+            film.target_seconds = target_seconds(&film.tracks);
         }
         for track in &mut film.tracks {
             for segment in &mut track.encoded.segments {
@@ -420,6 +414,11 @@ impl Presentation {
         }
         groups
     }
+}
+
+/// The longest of all tracks.
+fn target_seconds(tracks: &[Track]) -> u64 {
+    tracks.iter().map(|track| track.encoded.target_seconds()).max().unwrap_or(1)
 }
 
 /// What viewers choose tracks of one kind by: no name is there twice.

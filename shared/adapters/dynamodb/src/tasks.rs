@@ -23,9 +23,7 @@ impl Tasks {
     ) -> Self {
         Self { client: Client::new(config), table: table.into(), videos: videos.into() }
     }
-}
 
-impl Tasks {
     async fn items(&self, video: &str) -> Result<Vec<Item>, PortError> {
         let mut pages = self
             .client

@@ -22,26 +22,18 @@ const TIMESCALE: u32 = 30_000;
 const FRAME: u64 = 1001;
 const LADDER: [(u32, u32); 5] = [(640, 360), (854, 480), (1280, 720), (1920, 1080), (2560, 1440)];
 
-/// Marsaglia's xorshift: the same film in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
+/// Sizes that differ from segment to segment, and are the same in every run.
+fn spread(number: u64, below: u64) -> u64 {
+    number * 7919 % below
 }
 
 fn film() -> Presentation {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let segments = HOURS * 3600 / SEGMENT_SECONDS;
     let mut tracks = Vec::new();
     for (width, height) in LADDER {
         let mean = u64::from(width) * u64::from(height) / 2;
-        let table = (0..segments).map(|_| {
-            let bytes = mean + dice.roll(mean);
+        let table = (0..segments).map(|number| {
+            let bytes = mean + spread(number, mean);
             EncodedSegment {
                 // 29.97 frames a second: 120 of them, 4.004 s.
                 duration_ticks: FRAME * 120,
@@ -60,7 +52,7 @@ fn film() -> Presentation {
     // Sound is cut at whole frames of 1024 samples, so its segments differ.
     let table = (0..segments).map(|number| EncodedSegment {
         duration_ticks: 1024 * (187 + u64::from(number % 3 != 0)),
-        bytes: 64_000 + dice.roll(500),
+        bytes: 64_000 + spread(number, 500),
         key_bytes: 600,
     });
     let encoded = EncodedTrack {
