@@ -20,6 +20,8 @@ fn main() -> Result<(), runtime::Error> {
             max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
             max_pixels: MAX_PIXELS,
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
+            extras: environment.text_or("EXTRA_CODECS", "").parse()?,
+            per_title: environment.text("LADDER")? == "per-title",
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;

@@ -70,13 +70,20 @@ pub async fn plan_transcode(
             }
             Err(MediaError::Failed(cause)) => return Err(PortError::new("transcoder", cause)),
         };
-        let plan = match ladder::plan(&probe, limits) {
+        let mut plan = match ladder::plan(&probe, limits) {
             Ok(plan) => plan,
             Err(refusal) => {
                 return fail(clock, videos, events, id, Failure::Refused(&refusal.to_string()))
                     .await;
             }
         };
+        if limits.per_title {
+            match transcoder.measure(&source, &plan).await {
+                Ok(factor) => plan.spend(factor),
+                // Whether it can be encoded, the tasks find out.
+                Err(error) => tracing::warn!(video = id, %error, "the film could not be sampled"),
+            }
+        }
         let change = Change::Transcoding { plan, duration_seconds: probe.duration_seconds };
         videos.advance(id, &BEFORE, &change, clock.now()).await?;
     }

@@ -337,12 +337,14 @@ pub enum MediaError {
 pub trait Transcoder {
     /// What is in the file behind `source_url`.
     async fn probe(&self, source_url: &str) -> Result<Probe, MediaError>;
+    /// How many bits the film takes, beside those that the plan reckons with: 1 is as many.
+    async fn measure(&self, source_url: &str, plan: &TranscodePlan) -> Result<f64, MediaError>;
     /// Encodes one task's part; segments appear in the answer's folder until it is dropped.
     async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, MediaError>;
 }
 
 /// The files that a task made: of each piece its init segment, or the whole of a text, and its
-/// segments, in a folder of its track's name.
+/// segments, in a folder of its track's name; and its images.
 #[derive(Debug)]
 pub struct Encoded {
     /// What they hold.

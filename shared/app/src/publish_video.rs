@@ -8,6 +8,7 @@ use domain::presentation::{
     Growing, KEY_FRAMES_SUFFIX, Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Piece,
     Presentation,
 };
+use domain::storyboard::STORYBOARD_FILE;
 use domain::video::{Stage, media_folder};
 
 /// How long caches keep the playlists of a whole film, in seconds.
@@ -70,6 +71,9 @@ async fn write(media: &impl MediaStore, film: &Presentation) -> Result<(), PortE
         if track.is_video() {
             names.push(format!("{}{KEY_FRAMES_SUFFIX}.m3u8", track.name));
         }
+    }
+    if film.storyboard.is_some() {
+        names.push(STORYBOARD_FILE.to_owned());
     }
     names.extend([MULTIVARIANT_FILE.to_owned(), MANIFEST_FILE.to_owned()]);
     for name in names {

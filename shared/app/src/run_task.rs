@@ -5,7 +5,9 @@ use crate::ports::{
     Clock, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore, Transcoder,
     UploadStore, VideoStore,
 };
+use domain::ladder::Work;
 use domain::presentation::{Piece, track_folder};
+use domain::storyboard::{image_files, image_key};
 use domain::video::{Video, media_folder, source_key};
 use futures_util::future::try_join_all;
 
@@ -51,7 +53,7 @@ pub async fn run_task(
         if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
             return Ok(());
         }
-        let pieces = store(media, id, &plan.digest(), encoded).await?;
+        let pieces = store(media, id, &plan.digest(), &task.work, encoded).await?;
         tasks.finish(id, name, &pieces, clock.now()).await?;
     }
     // Also when it was finished before: the one who did may have died before sending this.
@@ -62,9 +64,14 @@ async fn store(
     media: &impl MediaStore,
     id: &str,
     plan: &str,
+    work: &Work,
     encoded: Encoded,
 ) -> Result<Vec<Piece>, PortError> {
     let Encoded { mut pieces, directory, folder } = encoded;
+    for file in image_files(work) {
+        let key = format!("{}/{}", media_folder(id), image_key(&file, plan));
+        media.keep_file(&key, "image/jpeg", &directory.join(&file)).await?;
+    }
     for piece in &mut pieces {
         let from = directory.join(&piece.track);
         let to = format!("{}/{}", media_folder(id), track_folder(&piece.track, plan));

@@ -5,14 +5,17 @@ use crate::problem::{Error, Problem};
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
 };
+use domain::storyboard::STORYBOARD_FILE;
 use domain::video::media_folder;
-use domain::{cloudfront, dash, grant, hls};
+use domain::{cloudfront, dash, grant, hls, storyboard};
 use p256::ecdsa::SigningKey;
 
 /// HLS, RFC 8216.
 pub const HLS_TYPE: &str = "application/vnd.apple.mpegurl";
 /// DASH, ISO/IEC 23009-1.
 pub const DASH_TYPE: &str = "application/dash+xml";
+/// WebVTT.
+pub const TEXT_TYPE: &str = "text/vtt";
 
 /// Signs for the edge.
 pub struct Signer {
@@ -101,6 +104,8 @@ pub(crate) fn render(
         MANIFEST_FILE => {
             Some(Playlist { content_type: DASH_TYPE, text: dash::manifest(presentation, links) })
         }
+        STORYBOARD_FILE => storyboard::track(presentation, links)
+            .map(|text| Playlist { content_type: TEXT_TYPE, text }),
         _ => name
             .strip_suffix(".m3u8")
             .and_then(|track| hls::media(presentation, track, links))

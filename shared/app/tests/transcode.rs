@@ -66,9 +66,14 @@ fn assert_published_once(memory: &Memory, case: &str) {
             "audio.m3u8",
             "manifest.mpd",
             "master.m3u8",
+            "poster.jpg",
             "presentation.json",
+            "storyboard.vtt",
         ]
         .map(|file| format!("v/{VIDEO}/{file}")),
+    );
+    expected.extend(
+        ["00001.jpg", "00003.jpg"].map(|sheet| format!("v/{VIDEO}/storyboard/{plan}/{sheet}")),
     );
     expected.sort();
     assert_eq!(memory.object_names(), expected, "{case}");
@@ -103,6 +108,30 @@ async fn every_message_thrice_and_out_of_order_has_each_effect_once() {
         assert!(memory.take_publish_messages().is_empty());
         assert_published_once(&memory, &format!("seed {seed}, later"));
     }
+}
+
+/// Guard: `plan_transcode` has the plan spend what the samples tell, and goes by what is reckoned with
+/// where there are none.
+#[tokio::test]
+async fn a_film_gets_ceilings_of_its_own() {
+    let per_title = domain::ladder::Limits { per_title: true, ..LIMITS };
+    let ceilings = async |limits, fault: bool| {
+        let memory = Memory::with_video(Stage::Uploaded);
+        if fault {
+            memory.fail("media.measure", 1);
+        }
+        plan_transcode(
+            &memory, &memory, &memory, &memory, &memory, &memory, &memory, limits, VIDEO,
+        )
+        .await
+        .unwrap();
+        let plan = memory.video().unwrap().plan.unwrap();
+        plan.renditions.iter().map(|rendition| rendition.max_kbps).collect::<Vec<_>>()
+    };
+    let fixed = ceilings(&LIMITS, false).await;
+    assert_eq!(fixed, [900, 2550]);
+    assert_eq!(ceilings(&per_title, false).await, [450, 1280]);
+    assert_eq!(ceilings(&per_title, true).await, fixed);
 }
 
 /// Guard: `run_task` asks the track for the names and the type of its files.

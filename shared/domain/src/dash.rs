@@ -40,8 +40,7 @@ pub fn manifest(presentation: &Presentation, links: &Links) -> String {
         format_args!(" minBufferTime=\"PT{buffer}S\">\n<Period id=\"0\" start=\"PT0S\">\n"),
     );
     let mut set = 0;
-    let videos: Vec<&Track> = presentation.videos().collect();
-    if !videos.is_empty() {
+    for videos in presentation.pictures() {
         adaptation_set(&mut text, set, "video/mp4", &[], None, &videos, links);
         set += 1;
     }
@@ -402,13 +401,14 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
             };
             let (representations, templates) = (named("Representation"), named("SegmentTemplate"));
             prop_assert_eq!(representations.len(), film.tracks.len());
-            for (representation, track) in representations.iter().zip(&film.tracks) {
+            let written = film.pictures().into_iter().flatten().chain(film.audios());
+            for (representation, track) in representations.iter().zip(written.chain(film.texts())) {
                 prop_assert_eq!(
                     &representation["bandwidth"],
                     &track.encoded.peak_bandwidth().to_string()
                 );
             }
-            let timed = || film.videos().chain(film.audios());
+            let timed = || film.pictures().into_iter().flatten().chain(film.audios());
             prop_assert_eq!(templates.len(), timed().count());
             prop_assert_eq!(named("BaseURL").len(), film.texts().count());
             for (template, track) in templates.iter().zip(timed()) {

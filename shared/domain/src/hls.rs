@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::label::Purpose;
 use crate::presentation::{
-    EncodedTrack, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, names,
+    EncodedTrack, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, names, segment_time,
 };
 
 const SUBTITLES: &str = "subtitles";
@@ -179,14 +179,11 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         put(&mut text, format_args!("#EXT-X-MAP:URI=\"{before}{settings}{after}\"\n"));
     }
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
-    // however long the film is. Whole seconds apart, so that no film is too long for 64 bits.
-    let timescale = u64::from(encoded.timescale.max(1));
-    let microseconds =
-        |ticks: u64| ticks / timescale * 1_000_000 + ticks % timescale * 1_000_000 / timescale;
+    // however long the film is.
     let (mut ticks, mut start) = (0, 0);
     for (number, segment) in (1..).zip(&encoded.segments) {
         ticks += segment.duration_ticks;
-        let end = microseconds(ticks);
+        let end = segment_time(ticks, encoded.timescale);
         let length = end - start;
         start = end;
         let (seconds, rest) = (length / 1_000_000, length % 1_000_000);
@@ -293,6 +290,36 @@ RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"surround\",SUBTITLES=\"subtitles\"
 RESOLUTION=1280x720,URI=\"720p-iframes.m3u8\"
 ";
         assert_eq!(multivariant(&rich_film(), &Links::relative()), expected);
+    }
+
+    /// Whoever knows none but H.264 and AAC finds those first.
+    #[test]
+    fn other_codecs_come_after_what_everybody_can_play() {
+        let mut tracks = film().tracks;
+        let more = [("a", "av01.0.05M.08"), ("b", "hvc1.1.6.L93.90")];
+        for (name, codecs) in more {
+            let mut track = tracks[0].clone();
+            (track.name, track.encoded.codecs) = (name.into(), codecs.into());
+            tracks.push(track);
+        }
+        let mut opus = tracks[1].clone();
+        (opus.name, opus.encoded.codecs) = ("audio-opus".into(), "opus".into());
+        tracks.push(opus);
+        let text = multivariant(&Presentation::new("v", tracks), &Links::relative());
+        let variants: Vec<_> = read_multivariant(&text)
+            .variants
+            .into_iter()
+            .filter(|variant| !variant.is_i_frame)
+            .map(|variant| (variant.uri, variant.codecs.unwrap(), variant.audio.unwrap()))
+            .collect();
+        let expected = ["audio", "opus"].into_iter().flat_map(|group| {
+            let sound = if group == "audio" { "mp4a.40.2" } else { "opus" };
+            ["720p avc1.64001f", "b hvc1.1.6.L93.90", "a av01.0.05M.08"].map(|video| {
+                let (name, codecs) = video.split_once(' ').unwrap();
+                (format!("{name}.m3u8"), format!("{codecs},{sound}"), group.to_owned())
+            })
+        });
+        assert_eq!(variants, expected.collect::<Vec<_>>());
     }
 
     #[test]

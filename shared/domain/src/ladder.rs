@@ -4,6 +4,7 @@ use crate::label::Label;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
+use std::str::FromStr;
 
 /// The length every segment is kept close to.
 const SEGMENT_SECONDS: f64 = 4.0;
@@ -27,6 +28,12 @@ const SURROUND: u32 = 6;
 const MOST_SOUNDS: usize = 8;
 /// Subtitle streams beyond are left out.
 const MOST_TEXTS: usize = 16;
+/// The longer side of a tile of the storyboard.
+const TILE_SIDE: u32 = 160;
+/// The longer side of the poster.
+const POSTER_SIDE: u32 = 1280;
+/// Not later than this is the poster taken: it is to be there soon.
+const POSTER_SECONDS: f64 = 300.0;
 /// The rates players expect. A source at any other rate is brought to the nearest one.
 const STANDARD_RATES: [Ratio; 14] = [
     Ratio::new(10, 1),
@@ -44,6 +51,9 @@ const STANDARD_RATES: [Ratio; 14] = [
     Ratio::new(60_000, 1001),
     Ratio::new(60, 1),
 ];
+/// How far a film's own ceilings lie from those that are reckoned with, at most.
+const LEAST_SPENT: f64 = 0.4;
+const MOST_SPENT: f64 = 1.5;
 /// Taken when the source does not tell its rate.
 const USUAL_RATE: Ratio = Ratio::new(30, 1);
 
@@ -209,7 +219,7 @@ pub struct TextStream {
     pub label: Label,
 }
 
-/// What a stack accepts.
+/// What a stack accepts, and what it makes of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// The longest film.
@@ -218,12 +228,108 @@ pub struct Limits {
     pub max_pixels: u64,
     /// The longest stretch of film that one task encodes; at least a segment is.
     pub chunk_seconds: u64,
+    /// What is made besides.
+    pub extras: Extras,
+    /// Whether each film gets ceilings of its own, by samples of it.
+    pub per_title: bool,
+}
+
+/// What is made of every film beside H.264 and AAC, which everybody can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extras {
+    /// Pictures in HEVC too.
+    pub hevc: bool,
+    /// Pictures in AV1 too.
+    pub av1: bool,
+    /// Sound in Opus too.
+    pub opus: bool,
+}
+
+impl Extras {
+    /// Nothing besides.
+    pub const NONE: Self = Self { hevc: false, av1: false, opus: false };
+}
+
+impl FromStr for Extras {
+    type Err = UnknownCodec;
+
+    /// `hevc,opus`; empty for none.
+    fn from_str(text: &str) -> Result<Self, UnknownCodec> {
+        let mut extras = Self::NONE;
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                "hevc" => extras.hevc = true,
+                "av1" => extras.av1 = true,
+                "opus" => extras.opus = true,
+                other => return Err(UnknownCodec(other.to_owned())),
+            }
+        }
+        Ok(extras)
+    }
+}
+
+/// A codec that is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of hevc, av1 and opus")]
+pub struct UnknownCodec(String);
+
+/// How pictures are coded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VideoCodec {
+    /// AVC, ITU-T H.264.
+    #[default]
+    H264,
+    /// ITU-T H.265.
+    Hevc,
+    /// AOMedia Video 1.
+    Av1,
+}
+
+impl VideoCodec {
+    /// What comes behind a rendition's name.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::H264 => "",
+            Self::Hevc => "-hevc",
+            Self::Av1 => "-av1",
+        }
+    }
+
+    /// How many of the bits of H.264 give the same picture.
+    fn thrift(self) -> f64 {
+        match self {
+            Self::H264 => 1.0,
+            Self::Hevc => 0.7,
+            Self::Av1 => 0.6,
+        }
+    }
+
+    /// What encoding a picture costs beside H.264, as measured with the settings that are used.
+    fn effort(self) -> f64 {
+        match self {
+            Self::H264 => 1.0,
+            Self::Hevc => 1.5,
+            Self::Av1 => 1.2,
+        }
+    }
+}
+
+/// How sound is coded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioCodec {
+    /// AAC-LC, ISO/IEC 14496-3.
+    #[default]
+    Aac,
+    /// RFC 6716.
+    Opus,
 }
 
 /// One size of the film.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendition {
-    /// `720p`: the short side, so that a portrait film gets the names people expect.
+    /// `720p`: the short side, so that a portrait film gets the names people expect; `720p-hevc`.
     pub name: String,
     /// Even.
     pub width: u32,
@@ -231,17 +337,43 @@ pub struct Rendition {
     pub height: u32,
     /// The ceiling of the encoder; quiet pictures use less.
     pub max_kbps: u32,
+    /// How.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec: VideoCodec,
+}
+
+/// In pixels, both even.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// From left to right.
+    pub width: u32,
+    /// From top to bottom.
+    pub height: u32,
+}
+
+/// The pictures of a film to look at rather than to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Images {
+    /// How large the poster is.
+    pub poster: Size,
+    /// The segment that the poster is taken from, counted from 0.
+    pub poster_segment: u64,
+    /// How large one picture of the storyboard is; each segment has one.
+    pub tile: Size,
 }
 
 /// One sound track to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sound {
-    /// `audio`, `audio-2`; `audio-surround` and `audio-2-surround` with six channels.
+    /// `audio`, `audio-2`; `audio-2-surround` with six channels, `audio-2-opus` in Opus.
     pub name: String,
     /// Which of the source's sound streams, from 0.
     pub stream: u32,
     /// Two, or six for 5.1.
     pub channels: u32,
+    /// How.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub codec: AudioCodec,
     /// Passed on to the playlists.
     #[serde(default)]
     pub label: Label,
@@ -315,6 +447,9 @@ pub enum Work {
         /// What the source's samples mean.
         #[serde(default, skip_serializing_if = "Picture::is_plain")]
         picture: Picture,
+        /// What to make besides.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        images: Option<Images>,
     },
     /// Encode a sound track, whole.
     Audio {
@@ -367,15 +502,18 @@ impl Work {
 pub struct TranscodePlan {
     /// Where all tracks are cut.
     pub grid: Grid,
-    /// From the smallest to the largest.
+    /// From the smallest to the largest, codec by codec.
     pub renditions: Vec<Rendition>,
     /// How many segments a task of the picture encodes.
     pub chunk_segments: u64,
-    /// Whether each rendition has tasks of its own.
+    /// Whether each rendition has tasks of its own; else all of a codec share theirs.
     pub split: bool,
     /// What the source's samples mean.
     #[serde(default, skip_serializing_if = "Picture::is_plain")]
     pub picture: Picture,
+    /// Poster and storyboard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
     /// The sound; the first is what plays when nobody chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sounds: Vec<Sound>,
@@ -394,21 +532,31 @@ impl TranscodePlan {
         works.extend(self.texts.iter().cloned().map(|text| Work::Text { text, grid }));
         let groups: Vec<_> = match self.split {
             true => self.renditions.chunks(1).collect(),
-            false => vec![&*self.renditions],
+            false => by_codec(&self.renditions).collect(),
         };
         let (all, step) = (self.grid.segments(), self.chunk_segments.max(1));
         let mut start = 0;
         while start < all {
             let segments = start..all.min(start + step);
-            works.extend(groups.iter().map(|group| Work::Video {
+            works.extend((0..).zip(&groups).map(|(index, group)| Work::Video {
                 renditions: group.to_vec(),
                 grid: self.grid,
                 segments: segments.clone(),
                 picture: self.picture,
+                images: self.images.filter(|_| index == 0),
             }));
             start += step;
         }
         works
+    }
+
+    /// Moves all ceilings by what samples of this film took, beside what is reckoned with: quiet films
+    /// need less, and restless ones more.
+    pub fn spend(&mut self, factor: f64) {
+        let factor = if factor.is_finite() { factor.clamp(LEAST_SPENT, MOST_SPENT) } else { 1.0 };
+        for rendition in &mut self.renditions {
+            rendition.max_kbps = tens(f64::from(rendition.max_kbps) * factor);
+        }
     }
 
     /// The names of all tracks.
@@ -489,30 +637,66 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
         start_micros: probe.start_micros,
     };
-    let renditions = renditions(width, height, frame_rate);
+    let mut renditions = renditions(width, height, frame_rate);
+    let plain = renditions.clone();
+    let more = [(limits.extras.hevc, VideoCodec::Hevc), (limits.extras.av1, VideoCodec::Av1)];
+    for (_, codec) in more.into_iter().filter(|(wanted, _)| *wanted) {
+        renditions.extend(plain.iter().map(|rendition| Rendition {
+            name: format!("{}{}", rendition.name, codec.suffix()),
+            max_kbps: tens(f64::from(rendition.max_kbps) * codec.thrift()),
+            codec,
+            ..rendition.clone()
+        }));
+    }
     let picture = video.picture;
     let (chunk_segments, split) = chunks(&grid, &renditions, picture, limits.chunk_seconds as f64);
-    let (sounds, texts) = (sounds(&probe.audio), texts(&probe.texts));
-    Ok(TranscodePlan { grid, renditions, chunk_segments, split, picture, sounds, texts })
+    let images = Some(images(width, height, &grid));
+    let (sounds, texts) = (sounds(&probe.audio, limits.extras), texts(&probe.texts));
+    Ok(TranscodePlan { grid, renditions, chunk_segments, split, picture, images, sounds, texts })
+}
+
+/// The poster from a tenth into the film: what comes before is titles, or dark.
+fn images(width: u32, height: u32, grid: &Grid) -> Images {
+    let within = |side: u32| {
+        let scale = (f64::from(side) / f64::from(width.max(height))).min(1.0);
+        let scaled = |length: u32| even(f64::from(length) * scale, length);
+        Size { width: scaled(width), height: scaled(height) }
+    };
+    let tenth = (grid.duration_seconds() / 10.0).min(POSTER_SECONDS);
+    Images {
+        poster: within(POSTER_SIDE),
+        poster_segment: (tenth / grid.segment_seconds()) as u64,
+        tile: within(TILE_SIDE),
+    }
+}
+
+/// Runs of renditions of one codec.
+fn by_codec(renditions: &[Rendition]) -> impl Iterator<Item = &[Rendition]> {
+    renditions.chunk_by(|one, next| one.codec == next.codec)
 }
 
 /// Stereo of each stream, and 5.1 besides where the source has as many channels. Which one a film
 /// begins with is the source's own choice.
-fn sounds(streams: &[AudioStream]) -> Vec<Sound> {
+fn sounds(streams: &[AudioStream], extras: Extras) -> Vec<Sound> {
     let mut streams: Vec<_> = streams.iter().collect();
     streams.sort_by_key(|stream| !stream.default);
     let mut sounds = Vec::new();
     for (number, source) in (1..).zip(streams.into_iter().take(MOST_SOUNDS)) {
         let name = if number == 1 { AUDIO.to_owned() } else { format!("{AUDIO}-{number}") };
-        let (stream, label) = (source.stream, source.label.clone());
+        let (stream, label, codec) = (source.stream, source.label.clone(), AudioCodec::Aac);
+        let stereo = Sound { name, stream, channels: 2, codec, label };
         if source.channels >= SURROUND {
-            let (name, label) = (format!("{name}-surround"), label.clone());
-            sounds.push(Sound { name, stream, channels: SURROUND, label });
+            let name = format!("{}-surround", stereo.name);
+            sounds.push(Sound { name, channels: SURROUND, ..stereo.clone() });
         }
-        sounds.push(Sound { name, stream, channels: 2, label });
+        if extras.opus {
+            let name = format!("{}-opus", stereo.name);
+            sounds.push(Sound { name, codec: AudioCodec::Opus, ..stereo.clone() });
+        }
+        sounds.push(stereo);
     }
-    // Everybody can play stereo: it is made first.
-    sounds.sort_by_key(|sound| sound.channels);
+    // Everybody can play AAC in stereo: it is made first.
+    sounds.sort_by_key(|sound| (sound.codec != AudioCodec::Aac, sound.channels));
     sounds
 }
 
@@ -530,18 +714,23 @@ fn texts(streams: &[TextStream]) -> Vec<Text> {
         .collect()
 }
 
-/// How many segments a task encodes, and whether one rendition of them or all.
+/// How many segments a task encodes, and whether one rendition of them or all of a codec.
 fn chunks(grid: &Grid, renditions: &[Rendition], picture: Picture, longest: f64) -> (u64, bool) {
-    let megapixels_per_second = |rendition: &Rendition| {
+    let megapixels = |rendition: &Rendition| {
         f64::from(rendition.width) * f64::from(rendition.height) / 1e6 * grid.frame_rate.value()
     };
-    let all: f64 = renditions.iter().map(megapixels_per_second).sum();
-    let largest = renditions.iter().map(megapixels_per_second).fold(0.0, f64::max);
+    let cost = |rendition: &Rendition| megapixels(rendition) * rendition.codec.effort();
+    let group = |group: &[Rendition]| group.iter().map(cost).sum();
+    let greatest = |costs: &mut dyn Iterator<Item = f64>| costs.fold(0.0, f64::max);
     // Taking back the brightness costs as much as encoding does, and is done once, at the largest size.
-    let toned = if picture.transfer == Transfer::Sdr { 0.0 } else { largest };
-    let (all, largest) = (all + toned, largest + toned);
-    let split = renditions.len() > 1 && TASK_MEGAPIXELS / all < SHORTEST_CHUNK_SECONDS;
-    let seconds = (TASK_MEGAPIXELS / if split { largest } else { all }).min(longest);
+    let toned = match picture.transfer {
+        Transfer::Sdr => 0.0,
+        Transfer::Pq | Transfer::Hlg => greatest(&mut renditions.iter().map(megapixels)),
+    };
+    let together = greatest(&mut by_codec(renditions).map(group)) + toned;
+    let alone = greatest(&mut renditions.iter().map(cost)) + toned;
+    let split = together > alone && TASK_MEGAPIXELS / together < SHORTEST_CHUNK_SECONDS;
+    let seconds = (TASK_MEGAPIXELS / if split { alone } else { together }).min(longest);
     (((seconds / grid.segment_seconds()).round() as u64).max(1), split)
 }
 
@@ -589,6 +778,7 @@ fn rendition(width: u32, height: u32, side: u32, frame_rate: Ratio) -> Rendition
         width,
         height,
         max_kbps: ceiling_kbps(width, height, frame_rate),
+        codec: VideoCodec::H264,
     }
 }
 
@@ -603,7 +793,11 @@ fn even(length: f64, source: u32) -> u32 {
 fn ceiling_kbps(width: u32, height: u32, frame_rate: Ratio) -> u32 {
     let pixels = f64::from(width) * f64::from(height) / (640.0 * 360.0);
     let fast = if frame_rate.value() > 30.5 { 1.4 } else { 1.0 };
-    let kbps = 900.0 * pixels.powf(0.75) * fast;
+    tens(900.0 * pixels.powf(0.75) * fast)
+}
+
+/// A ceiling in round numbers.
+fn tens(kbps: f64) -> u32 {
     ((kbps / 10.0).round() as u32 * 10).max(100)
 }
 
@@ -612,8 +806,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: Limits =
-        Limits { max_duration_seconds: 7200, max_pixels: 8192 * 4320, chunk_seconds: 60 };
+    const LIMITS: Limits = Limits {
+        max_duration_seconds: 7200,
+        max_pixels: 8192 * 4320,
+        chunk_seconds: 60,
+        extras: Extras::NONE,
+        per_title: false,
+    };
 
     fn probe(width: u32, height: u32) -> Probe {
         Probe {
@@ -745,6 +944,75 @@ mod tests {
     }
 
     #[test]
+    fn what_everybody_can_play_is_always_made_and_more_by_wish() {
+        let mut source = probe(1280, 720);
+        source.audio.push(sound(1, 6));
+        let limits = Limits { extras: "hevc, av1,opus".parse().unwrap(), ..LIMITS };
+        let plan = plan(&source, &limits).unwrap();
+        let expected = [
+            ("360p", VideoCodec::H264, 900),
+            ("720p", VideoCodec::H264, 2550),
+            ("360p-hevc", VideoCodec::Hevc, 630),
+            ("720p-hevc", VideoCodec::Hevc, 1790),
+            ("360p-av1", VideoCodec::Av1, 540),
+            ("720p-av1", VideoCodec::Av1, 1530),
+        ];
+        let made: Vec<_> =
+            plan.renditions.iter().map(|r| (&*r.name, r.codec, r.max_kbps)).collect();
+        assert_eq!(made, expected);
+        let sounds: Vec<_> = plan.sounds.iter().map(|s| (&*s.name, s.codec, s.channels)).collect();
+        let (aac, opus) = (AudioCodec::Aac, AudioCodec::Opus);
+        let expected = [
+            ("audio", aac, 2),
+            ("audio-2", aac, 2),
+            ("audio-2-surround", aac, 6),
+            ("audio-opus", opus, 2),
+            ("audio-2-opus", opus, 2),
+        ];
+        assert_eq!(sounds, expected);
+        let tasks: Vec<_> = plan.works().iter().map(Work::name).collect();
+        let chunk = ["360p+720p-00001", "360p-hevc+720p-hevc-00001", "360p-av1+720p-av1-00001"];
+        assert_eq!(tasks[5..], chunk);
+        assert!("h264".parse::<Extras>().is_err());
+        assert_eq!("".parse(), Ok(Extras::NONE));
+    }
+
+    #[test]
+    fn one_task_of_each_chunk_makes_its_images() {
+        let mut source = probe(3840, 2160);
+        source.duration_seconds = 7200.0;
+        let limits = Limits { extras: "av1".parse().unwrap(), ..LIMITS };
+        let mut plan = plan(&source, &limits).unwrap();
+        for split in [false, true] {
+            plan.split = split;
+            let works = plan.works();
+            let makers = works.iter().filter(|w| matches!(w, Work::Video { images: Some(_), .. }));
+            assert_eq!(makers.count() as u64, plan.grid.segments().div_ceil(plan.chunk_segments));
+        }
+        let Images { poster, poster_segment, tile } = plan.images.unwrap();
+        assert_eq!((poster.width, poster.height), (1280, 720));
+        assert_eq!((tile.width, tile.height), (160, 90));
+        assert_eq!(poster_segment, 75, "not a tenth of two hours, but five minutes");
+        let short = super::plan(&probe(90, 160), &LIMITS).unwrap().images.unwrap();
+        assert_eq!(short.poster_segment, 0);
+        assert_eq!(short.tile, Size { width: 90, height: 160 });
+    }
+
+    #[test]
+    fn ceilings_follow_the_film_within_reason() {
+        let spent = |factor: f64| {
+            let mut plan = plan(&probe(1280, 720), &LIMITS).unwrap();
+            plan.spend(factor);
+            plan.renditions.iter().map(|r| r.max_kbps).collect::<Vec<_>>()
+        };
+        assert_eq!(spent(1.0), [900, 2550]);
+        assert_eq!(spent(0.6), [540, 1530]);
+        assert_eq!(spent(0.0), [360, 1020]);
+        assert_eq!(spent(9.0), [1350, 3830]);
+        assert_eq!(spent(f64::NAN), [900, 2550]);
+    }
+
+    #[test]
     fn more_streams_than_anyone_chooses_from_are_left_out() {
         let mut source = probe(640, 360);
         source.audio = (0..30).map(|stream| sound(stream, 2)).collect();
@@ -789,7 +1057,7 @@ mod tests {
         source.video.as_mut().unwrap().picture = picture;
         let plan = plan(&source, &LIMITS).unwrap();
         let text = serde_json::to_string(&plan.works()[1]).unwrap();
-        assert!(text.ends_with(r#","picture":{"interlaced":true,"transfer":"hlg"}}"#), "{text}");
+        assert!(text.contains(r#","picture":{"interlaced":true,"transfer":"hlg"},"#), "{text}");
         let read: Work = serde_json::from_str(&text).unwrap();
         assert_eq!(read, plan.works()[1]);
         assert_ne!(plan.digest(), plain.digest());

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod presentation;
 pub mod session;
 pub mod sign_in;
+pub mod storyboard;
 pub mod subtitle;
 pub mod upload;
 pub mod video;

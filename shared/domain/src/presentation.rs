@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::Seconds;
 use crate::label::{self, Label, Purpose};
 use crate::ladder::{Ratio, TranscodePlan};
+use crate::storyboard::Storyboard;
 
 /// The file with codec settings that goes before the first segment.
 pub const INIT_FILE: &str = "init.mp4";
@@ -128,6 +129,11 @@ pub struct EncodedTrack {
 }
 
 impl EncodedTrack {
+    /// The codec alone: `avc1`, `hvc1`, `av01`, `mp4a`, `opus`.
+    pub fn codec(&self) -> &str {
+        self.codecs.split('.').next().unwrap_or_default()
+    }
+
     /// The exact length in ticks.
     pub fn duration_ticks(&self) -> u64 {
         self.segments.iter().map(|segment| segment.duration_ticks).sum()
@@ -227,6 +233,11 @@ impl Track {
         matches!(self.encoded.kind, TrackKind::Video { .. })
     }
 
+    /// Whether it is sound in Opus.
+    pub fn is_opus(&self) -> bool {
+        self.encoded.codec() == "opus"
+    }
+
     /// The language of sound or a text, when it is one that playlists may hold.
     pub fn language(&self) -> Option<&str> {
         let language = self.encoded.kind.label()?.language.as_deref()?;
@@ -273,16 +284,27 @@ pub struct Presentation {
     /// The longest segment of the whole film in seconds, rounded: it may not change while it grows.
     #[serde(default)]
     pub target_seconds: u64,
+    /// Pictures to find a place by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storyboard: Option<Storyboard>,
 }
 
 impl Presentation {
     /// A whole film: puts tracks, which end in any order, into the order of the playlists.
     pub fn new(video: &str, mut tracks: Vec<Track>) -> Self {
         tracks.sort_by_key(|track| {
+            // What everybody can play comes first.
+            let codec = match track.encoded.codec() {
+                "hvc1" => 1,
+                "av01" => 2,
+                _ => 0,
+            };
             let (class, pixels) = match track.encoded.kind {
-                TrackKind::Video { width, height, .. } => (0, u64::from(width) * u64::from(height)),
-                TrackKind::Audio { .. } => (1, 0),
-                TrackKind::Text { .. } => (2, 0),
+                TrackKind::Video { width, height, .. } => {
+                    (codec, u64::from(width) * u64::from(height))
+                }
+                TrackKind::Audio { .. } => (3, 0),
+                TrackKind::Text { .. } => (4, 0),
             };
             // Shorter names first: `text-2` stands before `text-10`.
             (class, pixels, track.name.len(), track.name.clone())
@@ -297,7 +319,14 @@ impl Presentation {
         let picture = longest(true);
         let duration_seconds = if picture > 0.0 { picture } else { longest(false) };
         let target_seconds = target_seconds(&tracks);
-        Self { video: video.into(), duration_seconds, tracks, growing: None, target_seconds }
+        Self {
+            video: video.into(),
+            duration_seconds,
+            tracks,
+            growing: None,
+            target_seconds,
+            storyboard: None,
+        }
     }
 
     /// What can be shown of a film whose finished tasks made these pieces, in any order: every
@@ -332,6 +361,7 @@ impl Presentation {
         let mut film = Self::new(video, tracks);
         film.growing = (shown < all).then_some(growing);
         film.target_seconds = (plan.grid.segment_seconds().round() as u64).max(film.target_seconds);
+        film.storyboard = plan.images.map(|images| Storyboard::new(&digest, plan, images.tile));
         Ok(Some(film))
     }
 
@@ -387,33 +417,60 @@ impl Presentation {
     }
 
     /// Every sound of the source once, in stereo, and once more in as many channels as there are
-    /// where one has more: for players to choose between, as RFC 8216 4.3.4.1.1 has it.
+    /// where one has more, and in Opus: for players to choose between, as RFC 8216 4.3.4.1.1 has it.
     pub fn sound_groups(&self) -> Vec<(&'static str, Vec<&Track>)> {
-        let mut sounds: Vec<(u32, &Track, &Track)> = Vec::new();
-        for track in self.audios() {
-            let TrackKind::Audio { channels, stream, .. } = track.encoded.kind else { continue };
-            let channels_of = |track: &Track| match track.encoded.kind {
-                TrackKind::Audio { channels, .. } => channels,
-                _ => 0,
+        let of = |track: &Track| match track.encoded.kind {
+            TrackKind::Audio { channels, stream, .. } => (stream, channels),
+            _ => (0, 0),
+        };
+        // Of each stream the track that comes first.
+        let group = |wanted: &dyn Fn(&Track) -> bool, order: &dyn Fn(u32) -> i64| {
+            let mut chosen: Vec<&Track> = Vec::new();
+            for track in self.audios().filter(|track| wanted(track)) {
+                let (stream, channels) = of(track);
+                match chosen.iter_mut().find(|other| of(other).0 == stream) {
+                    Some(other) if order(channels) < order(of(other).1) => *other = track,
+                    Some(_) => {}
+                    None => chosen.push(track),
+                }
+            }
+            chosen
+        };
+        let plain = |track: &Track| !track.is_opus();
+        let (fewest, most) = (|channels| i64::from(channels), |channels| -i64::from(channels));
+        let stereo = group(&plain, &fewest);
+        let surround = group(&plain, &most);
+        let opus = group(&Track::is_opus, &fewest);
+        let has_more = surround != stereo;
+        let groups =
+            [("audio", stereo, true), ("surround", surround, has_more), ("opus", opus, true)];
+        groups
+            .into_iter()
+            .filter(|(_, tracks, offered)| *offered && !tracks.is_empty())
+            .map(|(name, tracks, _)| (name, tracks))
+            .collect()
+    }
+
+    /// The pictures by codec: between those of one a player switches while it plays.
+    pub fn pictures(&self) -> Vec<Vec<&Track>> {
+        let mut sets: Vec<Vec<&Track>> = Vec::new();
+        for track in self.videos() {
+            let same = |set: &&mut Vec<&Track>| {
+                set.first().is_some_and(|first| first.encoded.codec() == track.encoded.codec())
             };
-            match sounds.iter_mut().find(|sound| sound.0 == stream) {
-                Some((_, fewest, _)) if channels < channels_of(fewest) => *fewest = track,
-                Some((_, _, most)) if channels > channels_of(most) => *most = track,
-                Some(_) => {}
-                None => sounds.push((stream, track, track)),
+            match sets.iter_mut().find(same) {
+                Some(set) => set.push(track),
+                None => sets.push(vec![track]),
             }
         }
-        let stereo: Vec<_> = sounds.iter().map(|sound| sound.1).collect();
-        let surround: Vec<_> = sounds.iter().map(|sound| sound.2).collect();
-        let mut groups = Vec::new();
-        if !stereo.is_empty() {
-            groups.push(("audio", stereo.clone()));
-        }
-        if surround != stereo {
-            groups.push(("surround", surround));
-        }
-        groups
+        sets
     }
+}
+
+/// In whole microseconds. Whole seconds apart, so that no film is too long for 64 bits.
+pub(crate) fn segment_time(ticks: u64, timescale: u32) -> u64 {
+    let timescale = u64::from(timescale.max(1));
+    ticks / timescale * 1_000_000 + ticks % timescale * 1_000_000 / timescale
 }
 
 /// The longest of all tracks.
@@ -510,13 +567,22 @@ impl Links {
 
     /// A file of a track.
     pub fn media(&self, track: &Track, file: &str) -> String {
-        let (before, after) = self.around(track);
+        self.file(&track.folder, file)
+    }
+
+    /// A file in a folder of the film.
+    pub fn file(&self, folder: &str, file: &str) -> String {
+        let (before, after) = self.within(folder);
         format!("{before}{file}{after}")
     }
 
     /// What stands before and after the file name of every file of a track.
     pub fn around(&self, track: &Track) -> (String, &str) {
-        let folder = percent_encode(&track.folder, "/");
+        self.within(&track.folder)
+    }
+
+    fn within(&self, folder: &str) -> (String, &str) {
+        let folder = percent_encode(folder, "/");
         (format!("{}{folder}/", self.media_root), &self.media_suffix)
     }
 }
@@ -663,9 +729,14 @@ pub(crate) mod tests {
             ),
             any_label().prop_map(|label| TrackKind::Text { label }),
         ];
-        let track = (any::<String>(), any::<String>(), 1u32..100_000, kind, segments).prop_map(
+        let real = ["avc1.64001f", "hvc1.1.6.L93.90", "av01.0.05M.08", "mp4a.40.2", "opus"];
+        let codecs = prop_oneof![
+            any::<String>().prop_map(|codecs| format!("c{codecs}")),
+            proptest::sample::select(real.to_vec()).prop_map(String::from),
+        ];
+        let track = (any::<String>(), codecs, 1u32..100_000, kind, segments).prop_map(
             |(name, codecs, timescale, kind, segments)| {
-                track(&format!("t{name}"), &format!("c{codecs}"), timescale, kind, &segments)
+                track(&format!("t{name}"), &codecs, timescale, kind, &segments)
             },
         );
         (any::<String>(), proptest::collection::vec(track, 1..8))
@@ -704,7 +775,13 @@ pub(crate) mod tests {
         let texts = vec![TextStream { stream: 0, codec: "subrip".into(), default: true, label }];
         let probe =
             Probe { duration_seconds: 18.0, start_micros: 0, video: Some(video), audio, texts };
-        let limits = Limits { max_duration_seconds: 60, max_pixels: 1 << 30, chunk_seconds: 8 };
+        let limits = Limits {
+            max_duration_seconds: 60,
+            max_pixels: 1 << 30,
+            chunk_seconds: 8,
+            extras: crate::ladder::Extras::NONE,
+            per_title: false,
+        };
         plan(&probe, &limits).unwrap()
     }
 

@@ -111,7 +111,7 @@ impl Cue {
     }
 }
 
-fn clock(time: u64) -> String {
+pub(crate) fn clock(time: u64) -> String {
     let seconds = time / 1000;
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     format!("{hours:02}:{minutes:02}:{:02}.{:03}", seconds % 60, time % 1000)

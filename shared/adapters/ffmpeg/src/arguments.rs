@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use domain::ladder::{Gamut, Grid, Matrix, Picture, Ratio, Rendition, Sound, Text, Transfer, Work};
+use domain::ladder::{
+    AudioCodec, Gamut, Grid, Images, Matrix, Picture, Ratio, Rendition, Size, Sound, Text,
+    TranscodePlan, Transfer, VideoCodec, Work,
+};
 use domain::presentation::INIT_FILE;
+use domain::storyboard::{COLUMNS, POSTER_FILE, STORYBOARD, rows, sheet_file};
 use domain::subtitle;
 use std::ops::Range;
 
@@ -25,12 +29,25 @@ const ROOTS: [&str; 3] =
 
 const PRESET: &str = "medium";
 /// Frames that are encoded side by side. With a number of its own choice, the encoder's output would
-/// depend on the machine, and a task that is done twice would not make the same files.
+/// depend on the machine, and a task that is done twice would not make the same files. Those of HEVC
+/// and AV1 differ from run to run all the same: whichever is stored first stays.
 const ENCODER_THREADS: &str = "4";
 /// Quality aimed at; the rendition's ceiling holds where that would cost too much.
 const QUALITY: &str = "22";
+const HEVC_PRESET: &str = "fast";
+const HEVC_QUALITY: &str = "24";
+const AV1_PRESET: &str = "8";
+const AV1_QUALITY: &str = "32";
 const STEREO_BITRATE: &str = "128k";
 const SURROUND_BITRATE: &str = "384k";
+const OPUS_BITRATE: &str = "96k";
+/// From 1, the best, to 31.
+const IMAGE_QUALITY: &str = "5";
+/// A sample tells how many bits a film takes, not how it looks.
+const SAMPLE_PRESET: &str = "veryfast";
+/// Opus puts this many samples before the first, and codes frames of so many (RFC 6716, libopus).
+const OPUS_DELAY: u64 = 312;
+const OPUS_FRAME: u64 = 960;
 pub(crate) const SAMPLE_RATE: u32 = 48_000;
 /// The last picture may stand this long: headers round, and the last frames of a film may be
 /// missing. A source that ends earlier than that is cut off, and refused.
@@ -105,14 +122,18 @@ pub(crate) fn encode(
     arguments.extend_from_slice(source);
     arguments.extend(clock(work.grid()));
     match work {
-        Work::Video { renditions, grid, segments, picture } => {
+        Work::Video { renditions, grid, segments, picture, images } => {
             let frames = grid.frames_of(segments);
+            let stills = images.map(|images| stills(&images, grid, segments)).unwrap_or_default();
             arguments.extend(seek(grid, &frames, margin));
             arguments.extend(strings(&["-i", url, "-filter_complex"]));
-            arguments.push(pictures(renditions, grid, &frames, *picture));
+            arguments.push(pictures("", renditions, &stills, grid, &frames, *picture));
             for (index, rendition) in renditions.iter().enumerate() {
                 arguments.extend(video(index, rendition, grid, &frames));
                 arguments.extend(muxer(work, &rendition.name, segments.start, directory));
+            }
+            for (index, still) in stills.iter().enumerate() {
+                arguments.extend(image(index, &directory.join(&still.file)));
             }
         }
         Work::Audio { sound, grid } => {
@@ -150,7 +171,9 @@ fn seek(grid: &Grid, frames: &Range<u64>, margin: f64) -> Vec<String> {
 /// beginning of the film, before anything else but the weaving apart of fields: so every chunk and
 /// every rendition has the very ones that it would have in one go. `V` leaves out cover images.
 fn pictures(
+    before: &str,
     renditions: &[Rendition],
+    stills: &[Still],
     grid: &Grid,
     frames: &Range<u64>,
     picture: Picture,
@@ -162,7 +185,7 @@ fn pictures(
     // One frame for one, and only those that say of themselves that they are woven.
     let progressive = if picture.interlaced { "bwdif=send_frame:auto:interlaced," } else { "" };
     let mut graph = format!(
-        "[0:V:0]{progressive}fps={numerator}/{denominator}{first},\
+        "[0:V:0]{before}{progressive}fps={numerator}/{denominator}{first},\
          tpad=stop_mode=clone:stop={hold},trim=start_pts={start}:end_pts={end},setpts=PTS-{start},",
     );
     let mut picture = picture;
@@ -170,11 +193,23 @@ fn pictures(
         graph += &format!("{toned},");
         picture = Picture::default();
     }
-    graph += &format!("split={}", renditions.len());
+    graph += &format!("split={}", renditions.len() + stills.len());
     for index in 0..renditions.len() {
         graph += &format!("[s{index}]");
     }
+    for index in 0..stills.len() {
+        graph += &format!("[t{index}]");
+    }
     let (from, gamut) = (samples(picture), gamut(picture));
+    for (index, Still { chosen, size: Size { width, height }, arranged, .. }) in
+        stills.iter().enumerate()
+    {
+        // As JPEG files have it.
+        graph += &format!(
+            ";[t{index}]{chosen},scale={width}:{height}:{SCALER}:{from}{gamut}\
+             :out_color_matrix=bt601:out_range=full,setsar=1,format=yuvj420p,{arranged}[i{index}]"
+        );
+    }
     for (index, Rendition { width, height, .. }) in renditions.iter().enumerate() {
         graph += &format!(
             ";[s{index}]scale={width}:{height}:{SCALER}:{from}{gamut}:{TARGET},setsar=1,\
@@ -182,6 +217,52 @@ fn pictures(
         );
     }
     graph
+}
+
+/// A picture to look at, made of a chunk's frames.
+struct Still {
+    /// Within the directory.
+    file: String,
+    /// The filter that takes the frames it is made of.
+    chosen: String,
+    size: Size,
+    /// The filter that makes one picture of them.
+    arranged: String,
+}
+
+/// The first frame of each segment on a sheet; and where the film's poster lies in this chunk, the
+/// frame of its segment that is most like the others.
+fn stills(images: &Images, grid: &Grid, segments: &Range<u64>) -> Vec<Still> {
+    let segment = grid.segment_frames;
+    let mut stills = vec![Still {
+        file: format!("{STORYBOARD}/{}", sheet_file(segments.start)),
+        chosen: format!("select=not(mod(n\\,{segment}))"),
+        size: images.tile,
+        arranged: format!("tile={COLUMNS}x{}", rows(segments.end - segments.start)),
+    }];
+    let poster = images.poster_segment;
+    if segments.contains(&poster) {
+        let frames = grid.frames_of(&(poster..poster + 1));
+        let start = frames.start - grid.frames_of(segments).start;
+        let length = frames.end - frames.start;
+        stills.push(Still {
+            file: POSTER_FILE.to_owned(),
+            chosen: format!("trim=start_frame={start}:end_frame={}", start + length),
+            size: images.poster,
+            arranged: format!("thumbnail=n={length}"),
+        });
+    }
+    stills
+}
+
+fn image(index: usize, path: &Path) -> Vec<String> {
+    let path = path.to_string_lossy();
+    let mut arguments = strings(&["-map", &format!("[i{index}]"), "-frames:v", "1"]);
+    arguments.extend(strings(&["-fps_mode", "passthrough", "-c:v", "mjpeg"]));
+    arguments.extend(strings(&["-q:v", IMAGE_QUALITY, "-flags", "+bitexact"]));
+    arguments.extend(strings(&["-map_metadata", "-1", "-fflags", "+bitexact"]));
+    arguments.extend(strings(&["-f", "image2", "-update", "1", "-y", &path]));
+    arguments
 }
 
 const SCALER: &str = "flags=bicubic+accurate_rnd+bitexact";
@@ -263,38 +344,105 @@ fn curve(peak: f64, white: f64) -> String {
 }
 
 fn video(index: usize, rendition: &Rendition, grid: &Grid, frames: &Range<u64>) -> Vec<String> {
-    let Rendition { max_kbps, .. } = rendition;
+    let Rendition { max_kbps, codec, .. } = rendition;
     let segment = grid.segment_frames.to_string();
     let mut arguments = strings(&["-map", &format!("[v{index}]")]);
     arguments.extend(strings(&["-frames:v", &(frames.end - frames.start).to_string()]));
-    arguments.extend(strings(&["-fps_mode", "passthrough", "-c:v", "libx264"]));
-    arguments.extend(strings(&["-threads", ENCODER_THREADS]));
-    arguments.extend(strings(&["-preset", PRESET, "-profile:v", "high", "-crf", QUALITY]));
+    arguments.extend(strings(&["-fps_mode", "passthrough", "-g", &segment]));
     arguments.extend(strings(&["-maxrate", &format!("{max_kbps}k")]));
     arguments.extend(strings(&["-bufsize", &format!("{}k", max_kbps * 2)]));
-    // An IDR picture at every border and nowhere else, and no reference across it.
-    arguments.extend(strings(&["-g", &segment, "-keyint_min", &segment, "-sc_threshold", "0"]));
-    arguments.extend(strings(&["-flags", "+cgop+bitexact", "-forced-idr", "1"]));
-    arguments.extend(strings(&["-force_key_frames", &format!("expr:eq(mod(n,{segment}),0)")]));
+    // A key frame at every border and nowhere else, and no reference across it.
+    match codec {
+        VideoCodec::H264 => {
+            arguments.extend(strings(&["-c:v", "libx264", "-threads", ENCODER_THREADS]));
+            arguments.extend(strings(&["-preset", PRESET, "-profile:v", "high", "-crf", QUALITY]));
+            arguments.extend(strings(&["-keyint_min", &segment, "-sc_threshold", "0"]));
+            arguments.extend(strings(&["-flags", "+cgop+bitexact", "-forced-idr", "1"]));
+            arguments
+                .extend(strings(&["-force_key_frames", &format!("expr:eq(mod(n,{segment}),0)")]));
+        }
+        VideoCodec::Hevc => {
+            let parameters = format!(
+                "log-level=error:keyint={segment}:min-keyint={segment}:scenecut=0:open-gop=0:info=0\
+                 :frame-threads=2:pools={ENCODER_THREADS}"
+            );
+            arguments.extend(strings(&["-c:v", "libx265", "-tag:v", "hvc1", "-profile:v", "main"]));
+            arguments.extend(strings(&["-preset", HEVC_PRESET, "-crf", HEVC_QUALITY]));
+            arguments.extend(strings(&["-x265-params", &parameters, "-flags", "+cgop+bitexact"]));
+        }
+        VideoCodec::Av1 => {
+            let parameters = format!("scd=0:irefresh-type=2:lp={ENCODER_THREADS}");
+            arguments.extend(strings(&["-c:v", "libsvtav1", "-preset", AV1_PRESET]));
+            arguments.extend(strings(&["-crf", AV1_QUALITY, "-svtav1-params", &parameters]));
+            arguments.extend(strings(&["-flags", "+bitexact"]));
+        }
+    }
     arguments
 }
 
+/// A few seconds of a film in a rendition's size, as good as it will be and without a ceiling: into a
+/// file that is nothing but H.264. From the key frame before on, so that nothing is decoded in vain.
+pub(crate) fn sample(
+    source: &[String],
+    url: &str,
+    plan: &TranscodePlan,
+    rendition: &Rendition,
+    start_seconds: f64,
+    frames: u64,
+    path: &Path,
+) -> Vec<String> {
+    let mut arguments =
+        strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
+    arguments.extend_from_slice(source);
+    arguments.extend(strings(&["-noaccurate_seek", "-ss", &format!("{start_seconds:.6}")]));
+    arguments.extend(strings(&["-i", url, "-filter_complex"]));
+    let (rendition, frames_wanted) = (std::slice::from_ref(rendition), 0..frames);
+    let before = "setpts=PTS-STARTPTS,";
+    arguments.push(pictures(before, rendition, &[], &plan.grid, &frames_wanted, plan.picture));
+    arguments.extend(strings(&["-map", "[v0]", "-frames:v", &frames.to_string()]));
+    arguments.extend(strings(&["-fps_mode", "passthrough", "-c:v", "libx264"]));
+    arguments.extend(strings(&["-preset", SAMPLE_PRESET, "-crf", QUALITY]));
+    let path = path.to_string_lossy();
+    arguments.extend(strings(&["-fs", &MAX_SAMPLE.to_string(), "-f", "h264", "-y", &path]));
+    arguments
+}
+
+/// No sample gets longer than this.
+const MAX_SAMPLE: u64 = 64 << 20;
+
 fn audio(sound: &Sound, grid: &Grid) -> Vec<String> {
     let samples = audio_samples(grid);
-    let (layout, bitrate) = match sound.channels {
-        6 => ("5.1", SURROUND_BITRATE),
-        _ => ("stereo", STEREO_BITRATE),
+    let (layout, bitrate) = match (sound.codec, sound.channels) {
+        (AudioCodec::Opus, _) => ("stereo", OPUS_BITRATE),
+        (AudioCodec::Aac, 6) => ("5.1", SURROUND_BITRATE),
+        (AudioCodec::Aac, _) => ("stereo", STEREO_BITRATE),
+    };
+    let format = match sound.codec {
+        AudioCodec::Aac => "fltp",
+        AudioCodec::Opus => "flt",
     };
     // Gaps and a late start become silence, drift is stretched away, and the end is the picture's.
-    let filter = format!(
+    let mut filter = format!(
         "aresample={SAMPLE_RATE}:async=1000:first_pts=0,\
-         aformat=sample_fmts=fltp:channel_layouts={layout},apad,atrim=end_sample={samples}"
+         aformat=sample_fmts={format}:channel_layouts={layout},apad,atrim=end_sample={samples}"
     );
+    // Encoders begin with nothing, at a negative time. Kept, it needs an edit list, and a player
+    // without one is 21 ms off; dropped, sound is exact, and the first 21 ms of AAC fade in.
+    let mut dropped = String::from("noise=drop=lt(pts\\,0)");
+    let codec = match sound.codec {
+        AudioCodec::Aac => "aac",
+        AudioCodec::Opus => {
+            // The frame that is dropped is to hold no sound: silence is put there, and taken off
+            // the times again.
+            let early = OPUS_FRAME - OPUS_DELAY;
+            filter += &format!(",adelay={early}S:all=1");
+            dropped += &format!(",setts=pts=PTS-{early}:dts=DTS-{early}");
+            "libopus"
+        }
+    };
     let mut arguments = strings(&["-map", &format!("0:a:{}", sound.stream), "-af", &filter]);
-    arguments.extend(strings(&["-c:a", "aac", "-b:a", bitrate, "-flags", "+bitexact"]));
-    // The encoder begins with a frame of nothing at a negative time. Kept, it needs an edit list,
-    // and a player without one is 21 ms off; dropped, sound is exact and its first 21 ms fade in.
-    arguments.extend(strings(&["-bsf:a", "noise=drop=lt(pts\\,0)"]));
+    arguments.extend(strings(&["-c:a", codec, "-b:a", bitrate, "-flags", "+bitexact"]));
+    arguments.extend(strings(&["-bsf:a", &dropped]));
     arguments
 }
 

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use mp4_atom::{Atom, Buf, Codec, Decode, DecodeAtom, DecodeMaybe, Header, Moof, Moov};
+use mp4_atom::{Atom, Buf, Codec, Decode, DecodeAtom, DecodeMaybe, Header, Moof, Moov, Visual};
+
+use crate::codecs;
 
 /// Set in the flags of a sample that other samples are needed to decode.
 const DEPENDENT_SAMPLE: u32 = 0x0001_0000;
@@ -44,14 +46,12 @@ pub(crate) fn init(file: &[u8]) -> Result<Init, String> {
         return Err("not one sample entry".into());
     };
     let (codecs, content) = match codec {
-        Codec::Avc1(entry) => {
-            let avcc = &entry.avcc;
-            let codecs = format!(
-                "avc1.{:02x}{:02x}{:02x}",
-                avcc.avc_profile_indication, avcc.profile_compatibility, avcc.avc_level_indication
-            );
-            let (width, height) = (entry.visual.width.into(), entry.visual.height.into());
-            (codecs, Content::Video { width, height })
+        Codec::Avc1(entry) => (codecs::avc(&entry.avcc), picture(&entry.visual)),
+        Codec::Hvc1(entry) => (codecs::hevc(&entry.hvcc), picture(&entry.visual)),
+        Codec::Av01(entry) => (codecs::av1(&entry.av1c), picture(&entry.visual)),
+        Codec::Opus(entry) => {
+            let channels = entry.dops.output_channel_count.into();
+            ("opus".into(), Content::Audio { channels, sample_rate: trak.mdia.mdhd.timescale })
         }
         Codec::Mp4a(entry) => {
             let config = &entry.esds.es_desc.dec_config;
@@ -77,6 +77,24 @@ pub(crate) fn init(file: &[u8]) -> Result<Init, String> {
         default_duration: defaults.map_or(0, |trex| trex.default_sample_duration),
         default_flags: defaults.map_or(0, |trex| trex.default_sample_flags),
     })
+}
+
+fn picture(visual: &Visual) -> Content {
+    Content::Video { width: visual.width.into(), height: visual.height.into() }
+}
+
+/// Tells decoders of Opus to leave nothing out at the beginning: that was done when it was encoded.
+/// True if there was something to tell.
+pub(crate) fn keep_all(init: &mut [u8]) -> bool {
+    // Encapsulation of Opus in ISOBMFF 4.3.2: version, channels, and then how much to leave out.
+    let Some(place) = init.windows(4).position(|kind| kind == b"dOps") else { return false };
+    match init.get_mut(place + 6..place + 8) {
+        Some(skipped) => {
+            skipped.fill(0);
+            true
+        }
+        None => false,
+    }
 }
 
 pub(crate) fn times(init: &Init, file: &[u8]) -> Result<Times, String> {

@@ -5,9 +5,11 @@
 //! picture size, single allocations and what is read from it are limited.
 
 mod arguments;
+mod codecs;
 mod fragment;
 mod probe;
 mod process;
+mod sample;
 mod track;
 mod transcoder;
 
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use domain::ladder::{Probe, Work};
 use domain::presentation::Piece;
+use domain::storyboard::image_files;
 use track::Length;
 
 /// A probe reads a few megabytes; more time than this means that something is wrong.
@@ -100,6 +103,7 @@ impl Ffmpeg {
             let (pieces, length) = track::read(directory, work).await?;
             let whole = matches!(length, Length::Whole) && !process::ends_early(&complaints);
             if whole {
+                images(directory, work).await?;
                 return Ok(pieces);
             }
             if process::network_failed(&complaints) || starts_the_film(work) {
@@ -108,6 +112,16 @@ impl Ffmpeg {
         }
         Err(track::ended_early(&complaints))
     }
+}
+
+/// All of them are there.
+async fn images(directory: &Path, work: &Work) -> Result<(), MediaError> {
+    for file in image_files(work) {
+        if !tokio::fs::try_exists(directory.join(&file)).await.unwrap_or(false) {
+            return Err(MediaError::Failed(format!("the output: {file} is missing")));
+        }
+    }
+    Ok(())
 }
 
 /// What is read from the beginning can't have missed it.

@@ -28,6 +28,8 @@ pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
+        // The AV1 encoder tells its settings otherwise: 1 is errors alone.
+        .env("SVT_LOG", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -9,6 +9,7 @@ use domain::presentation::{
     EncodedSegment, EncodedTrack, INIT_FILE, Piece, TEXT_FILE, TrackKind, segment_file,
     text_segment_file,
 };
+use domain::storyboard::STORYBOARD;
 use domain::subtitle::Subtitles;
 use sha2::{Digest, Sha256};
 
@@ -17,13 +18,13 @@ use crate::arguments::{MUXER_PLAYLIST, RAW_TEXT, audio_samples};
 use crate::fragment::{self, Content, Init, Times};
 use crate::process::{network_failed, refused};
 
-/// A frame of AAC: sound ends within one of where it should.
+/// The longest frame, of AAC: sound ends within one of where it should.
 const AUDIO_FRAME: u64 = 1024;
 
 /// Makes a directory for each track, and takes away what an earlier try left in it.
 pub(crate) async fn prepare(directory: &Path, work: &Work) -> Result<(), MediaError> {
     let failed = |error| MediaError::Failed(format!("the output directory: {error}"));
-    for track in work.tracks() {
+    for track in work.tracks().into_iter().chain([STORYBOARD]) {
         let directory = directory.join(track);
         tokio::fs::create_dir_all(&directory).await.map_err(failed)?;
         let mut entries = tokio::fs::read_dir(&directory).await.map_err(failed)?;
@@ -32,6 +33,7 @@ pub(crate) async fn prepare(directory: &Path, work: &Work) -> Result<(), MediaEr
             let ours = name == INIT_FILE
                 || name.starts_with(MUXER_PLAYLIST)
                 || name.ends_with(".m4s")
+                || name.ends_with(".jpg")
                 || name.ends_with(".vtt");
             if !ours {
                 return Err(MediaError::Failed(format!("{name} is in the output directory")));
@@ -130,8 +132,11 @@ async fn piece(
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let file = tokio::fs::read(directory.join(INIT_FILE)).await.map_err(failed)?;
+    let mut file = tokio::fs::read(directory.join(INIT_FILE)).await.map_err(failed)?;
     let init = fragment::init(&file).map_err(broken)?;
+    if fragment::keep_all(&mut file) {
+        tokio::fs::write(directory.join(INIT_FILE), &file).await.map_err(failed)?;
+    }
     let (first_segment, shift) = match work {
         Work::Video { grid, segments, .. } => {
             let ticks = grid.frames_of(segments).start * frame_ticks(grid, init.timescale);

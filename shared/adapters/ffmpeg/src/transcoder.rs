@@ -2,7 +2,7 @@
 
 use crate::{Ffmpeg, MediaError};
 use app::ports::{self, Encoded, Folder, Transcoder};
-use domain::ladder::{Probe, Work};
+use domain::ladder::{Probe, TranscodePlan, Work};
 
 impl From<MediaError> for ports::MediaError {
     fn from(error: MediaError) -> Self {
@@ -16,6 +16,14 @@ impl From<MediaError> for ports::MediaError {
 impl Transcoder for Ffmpeg {
     async fn probe(&self, source_url: &str) -> Result<Probe, ports::MediaError> {
         Ok(Self::probe(self, source_url).await?)
+    }
+
+    async fn measure(
+        &self,
+        source_url: &str,
+        plan: &TranscodePlan,
+    ) -> Result<f64, ports::MediaError> {
+        Ok(Self::measure(self, source_url, plan).await?)
     }
 
     async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, ports::MediaError> {

@@ -6,14 +6,19 @@ mod tools;
 
 use adapter_ffmpeg::{Ffmpeg, MediaError};
 use domain::ladder::{
-    Gamut, Limits, Matrix, Picture, Probe, TranscodePlan, Transfer, VideoStream, Work, plan,
+    Extras, Gamut, Limits, Matrix, Picture, Probe, TranscodePlan, Transfer, VideoStream, Work, plan,
 };
 use tempfile::TempDir;
 use tools::{output, tools};
 
 /// A chunk is one segment.
-const LIMITS: Limits =
-    Limits { max_duration_seconds: 120, max_pixels: 36_000_000, chunk_seconds: 4 };
+const LIMITS: Limits = Limits {
+    max_duration_seconds: 120,
+    max_pixels: 36_000_000,
+    chunk_seconds: 4,
+    extras: Extras::NONE,
+    per_title: false,
+};
 /// The size of most films, and how many columns of it show one bit of a frame's number.
 const WIDTH: usize = 160;
 const HEIGHT: usize = 96;
@@ -160,6 +165,7 @@ fn usual() -> String {
 #[tokio::test]
 async fn containers_and_codecs() {
     let x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"];
+    let av1 = ["-c:v", "libsvtav1", "-preset", "12", "-g", "60"];
     let vp9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"];
     for (name, codec, encoder) in [
         ("film.mp4", "h264", &X264[..]),
@@ -167,6 +173,8 @@ async fn containers_and_codecs() {
         ("film.mkv", "hevc", &x265),
         ("film.webm", "vp9", &vp9),
         ("film.avi", "mjpeg", &["-c:v", "mjpeg", "-q:v", "3"]),
+        ("film.mp4", "av1", &av1),
+        ("film.mkv", "av1", &av1),
         ("film.ts", "h264", &X264),
         ("film.ts", "hevc", &x265),
         ("film.avi", "h264", &X264),

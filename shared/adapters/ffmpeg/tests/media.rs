@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adapter_ffmpeg::{Ffmpeg, MediaError};
 use app::ports::Transcoder;
-use domain::ladder::{Limits, Probe, Ratio, TranscodePlan, Work, plan};
+use domain::ladder::{Extras, Limits, Probe, Ratio, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,8 +17,13 @@ use tokio::net::TcpListener;
 use tools::{output, tools};
 
 /// A chunk is one segment: films of nine seconds are put together from three of them.
-const LIMITS: Limits =
-    Limits { max_duration_seconds: 60, max_pixels: 36_000_000, chunk_seconds: 4 };
+const LIMITS: Limits = Limits {
+    max_duration_seconds: 60,
+    max_pixels: 36_000_000,
+    chunk_seconds: 4,
+    extras: Extras::NONE,
+    per_title: false,
+};
 
 fn local() -> Ffmpeg {
     Ffmpeg::for_local_files(tools())
@@ -138,7 +143,7 @@ async fn planned(ffmpeg: &Ffmpeg, source: &str) -> (Probe, TranscodePlan) {
 fn whole(plan: &TranscodePlan) -> Work {
     let renditions = plan.renditions[..1].to_vec();
     let (grid, segments) = (plan.grid, 0..plan.grid.segments());
-    Work::Video { renditions, grid, segments, picture: plan.picture }
+    Work::Video { renditions, grid, segments, picture: plan.picture, images: None }
 }
 
 /// All works of a plan; what they made of a track is put into one directory, as it lies in the

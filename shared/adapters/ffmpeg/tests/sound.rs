@@ -8,14 +8,19 @@ use std::path::Path;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::label::Purpose;
-use domain::ladder::{Limits, Probe, TranscodePlan, Work, plan};
+use domain::ladder::{Extras, Limits, Probe, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
 use tools::{output, tools};
 
 /// What most films here last, in seconds: a segment and a half.
 const SECONDS: &str = "6";
-const LIMITS: Limits =
-    Limits { max_duration_seconds: 60, max_pixels: 36_000_000, chunk_seconds: 60 };
+const LIMITS: Limits = Limits {
+    max_duration_seconds: 60,
+    max_pixels: 36_000_000,
+    chunk_seconds: 60,
+    extras: Extras::NONE,
+    per_title: false,
+};
 
 /// Runs a tool that must succeed, and gives what it printed and complained about.
 fn run(tool: &str, arguments: &[&str]) -> (String, String) {

@@ -13,7 +13,7 @@ use domain::condition::{Bounds, Condition, Erc721};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
 use domain::label::Label;
-use domain::ladder::{AudioStream, Limits, Picture, Probe, Ratio, VideoStream};
+use domain::ladder::{AudioStream, Extras, Limits, Picture, Probe, Ratio, VideoStream};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
@@ -42,8 +42,13 @@ pub const OTHER_CONTRACT: Address = Address([0xa4; 20]);
 /// The video's size: three parts, the last of them short.
 pub const SIZE: u64 = 20 * 1024 * 1024;
 /// What the stack accepts.
-pub const LIMITS: Limits =
-    Limits { max_duration_seconds: 60, max_pixels: 8192 * 4320, chunk_seconds: 8 };
+pub const LIMITS: Limits = Limits {
+    max_duration_seconds: 60,
+    max_pixels: 8192 * 4320,
+    chunk_seconds: 8,
+    extras: Extras::NONE,
+    per_title: false,
+};
 
 /// That wallet on the configured chain.
 pub fn account(address: Address) -> Account {

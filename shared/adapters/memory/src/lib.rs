@@ -16,7 +16,7 @@ use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
 use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::Grant;
-use domain::ladder::{Probe, Work};
+use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
 use domain::presentation::{EncodedSegment, EncodedTrack, Piece, TrackKind};
 use domain::upload::Part;
@@ -518,6 +518,11 @@ impl Transcoder for Memory {
         arranged.unwrap_or_else(|| Err(MediaError::Failed("no probe was arranged".into())))
     }
 
+    async fn measure(&self, _: &str, _: &TranscodePlan) -> Result<f64, MediaError> {
+        self.step("media.measure").await.map_err(|error| MediaError::Failed(error.to_string()))?;
+        Ok(MEASURED)
+    }
+
     async fn encode(&self, _: &str, work: &Work) -> Result<Encoded, MediaError> {
         self.step("media.encode").await.map_err(|error| MediaError::Failed(error.to_string()))?;
         if let Some(error) = lock(&self.encode_errors).pop_front() {
@@ -527,6 +532,9 @@ impl Transcoder for Memory {
         Ok(Encoded { pieces, directory: "/nowhere".into(), folder: Folder(Box::new(())) })
     }
 }
+
+/// Every film takes this much of what is reckoned with.
+pub const MEASURED: f64 = 0.5;
 
 /// The size of every segment that is made up.
 const MADE_UP_BYTES: usize = 1000;

@@ -7,11 +7,12 @@ use std::process::Command;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::hls;
-use domain::ladder::{self, Limits, Probe, TranscodePlan, Work};
+use domain::ladder::{self, Extras, Limits, Probe, TranscodePlan, Work};
 use domain::presentation::{
     Growing, INIT_FILE, KEY_FRAMES_SUFFIX, Links, MANIFEST_FILE, MULTIVARIANT_FILE, Piece,
     Presentation, segment_file,
 };
+use domain::storyboard::STORYBOARD;
 use domain::{Seconds, dash};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -21,8 +22,13 @@ use crate::cost::{Cost, Stopwatch};
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Nothing is too long or too large here.
-const LIMITS: Limits =
-    Limits { max_duration_seconds: 43_200, max_pixels: 8192 * 4320, chunk_seconds: 60 };
+const LIMITS: Limits = Limits {
+    max_duration_seconds: 43_200,
+    max_pixels: 8192 * 4320,
+    chunk_seconds: 60,
+    extras: Extras::NONE,
+    per_title: true,
+};
 
 /// A task as it was measured.
 #[derive(Serialize)]
@@ -93,6 +99,7 @@ pub fn in_one_go(source: &str, directory: &Path) -> Outcome<Value> {
     // Pictures first: what stands before the source differs, and theirs is the stricter one.
     let mut works = plan.works();
     works.reverse();
+    fs::create_dir_all(directory.join(STORYBOARD))?;
     for work in &works {
         for track in work.tracks() {
             fs::create_dir_all(directory.join(track))?;
@@ -137,7 +144,8 @@ impl Bench {
     fn plan(&self, source: &str, limits: &Limits) -> Outcome<(Probe, TranscodePlan, Cost)> {
         let stopwatch = Stopwatch::start()?;
         let probe = self.tokio.block_on(self.ffmpeg.probe(source))?;
-        let plan = ladder::plan(&probe, limits)?;
+        let mut plan = ladder::plan(&probe, limits)?;
+        plan.spend(self.tokio.block_on(self.ffmpeg.measure(source, &plan))?);
         Ok((probe, plan, stopwatch.stop()?))
     }
 }
