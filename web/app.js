@@ -500,6 +500,7 @@
     player.removeAttribute("src");
     player.load();
     player.hidden = true;
+    find("places").hidden = true;
   };
 
   const invite = () => say("invite", {
@@ -674,6 +675,7 @@
       playback.grant.grace && "it rests on an older answer, because a chain can't be read at the moment",
     ].filter(Boolean).join(" · ");
 
+    showPlaces(playback, mine);
     if (Hls.isSupported()) {
       // No worker: it would be a blob: script, which the page's CSP does not allow.
       hls = new Hls({ enableWorker: false, startPosition: from, capLevelToPlayerSize: false });
@@ -700,6 +702,53 @@
     } else {
       say("error", { eyebrow: "Cannot play", headline: "This browser cannot play the film", text: "It has neither Media Source Extensions nor HLS of its own. A current version of any common browser has." });
     }
+  };
+
+  /** The storyboard: which picture belongs to which stretch of the film. */
+  const readStoryboard = (text) =>
+    [...text.matchAll(/^([\d:.]+) --> ([\d:.]+)\n(\S+)#xywh=(\d+),(\d+),(\d+),(\d+)$/gm)].map(([, start, end, sheet, ...area]) => {
+      const seconds = (time) => time.split(":").reduce((total, part) => total * 60 + Number(part), 0);
+      return { start: seconds(start), end: seconds(end), sheet, area: area.map(Number) };
+    });
+
+  /** A line under the picture that shows what is where, and goes there. Without one the player's own line does. */
+  const showPlaces = async (playback, mine) => {
+    player.poster = playback.poster ?? "";
+    const line = find("places");
+    line.hidden = true;
+    if (!playback.storyboard) return;
+    const answer = await fetch(playback.storyboard).catch(() => undefined);
+    const cues = answer?.ok ? readStoryboard(await answer.text()) : [];
+    if (!cues.length || mine !== turn) return;
+    const length = cues[cues.length - 1].end;
+    const place = find("place");
+    const point = (time) => {
+      const cue = cues.find((candidate) => time < candidate.end) ?? cues[cues.length - 1];
+      const [x, y, width, height] = cue.area;
+      Object.assign(find("place-picture").style, { width: `${width}px`, height: `${height}px`, backgroundImage: `url("${cue.sheet}")`, backgroundPosition: `-${x}px -${y}px` });
+      find("place-time").textContent = clock(Math.floor(time));
+      place.style.left = `${(time / length) * 100}%`;
+      place.hidden = false;
+      line.setAttribute("aria-valuenow", Math.round(time));
+      line.setAttribute("aria-valuetext", clock(Math.floor(time)));
+    };
+    const timeAt = (event) => {
+      const box = line.getBoundingClientRect();
+      return Math.min(Math.max((event.clientX - box.left) / box.width, 0), 0.9999) * length;
+    };
+    line.setAttribute("aria-valuemin", 0);
+    line.setAttribute("aria-valuemax", Math.round(length));
+    line.onpointermove = (event) => point(timeAt(event));
+    line.onpointerleave = line.onblur = () => { place.hidden = true; };
+    line.onclick = (event) => { player.currentTime = timeAt(event); };
+    line.onkeydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      player.currentTime = Math.min(Math.max(player.currentTime + step * 10, 0), length - 0.1);
+      point(player.currentTime);
+    };
+    line.hidden = false;
   };
 
   let lastEnd = -Infinity;

@@ -209,6 +209,12 @@ class Client:
     def set_policy(self, video: str, policy: dict | None) -> dict:
         return self.get("PUT", f"/v1/videos/{video}/policy", {"policy": policy})
 
+    def set_subtitle(self, video: str, name: str, text: str, **more) -> dict:
+        return self.get("PUT", f"/v1/videos/{video}/subtitles/{name}", {"text": text} | more)
+
+    def delete_subtitle(self, video: str, name: str) -> None:
+        self.get("DELETE", f"/v1/videos/{video}/subtitles/{name}")
+
     def delete(self, video: str) -> None:
         self.get("DELETE", f"/v1/videos/{video}")
 

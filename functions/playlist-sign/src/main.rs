@@ -4,7 +4,7 @@ use adapter_dynamodb::{Grants, Videos};
 use adapter_s3::S3;
 use adapter_secrets::Secrets;
 use app::ports::{PortError, System};
-use app::sign_playlist::{Signer, Wanted, sign_playlist};
+use app::sign_playlist::{Opened, Signer, Wanted, sign_playlist};
 use runtime::http::{self, Reply};
 use runtime::settings::EdgeSettings;
 use tokio::sync::OnceCell;
@@ -31,8 +31,11 @@ fn main() -> Result<(), runtime::Error> {
             };
             let signer = signer.get_or_try_init(load).await?;
             let wanted = Wanted { video: &id, name: &name, token: &token };
-            let playlist = sign_playlist(&System, videos, grants, media, signer, &wanted).await?;
-            Ok(Reply::text(playlist.content_type, playlist.text))
+            let opened = sign_playlist(&System, videos, grants, media, signer, &wanted).await?;
+            Ok(match opened {
+                Opened::Playlist(playlist) => Reply::text(playlist.content_type, playlist.text),
+                Opened::At(address) => Reply::elsewhere(address),
+            })
         })
         .await
     })

@@ -95,6 +95,7 @@ pub async fn create_video(
         duration_seconds: None,
         policy,
         policy_revision: 1,
+        subtitles: std::collections::BTreeMap::new(),
         tasks_total: 0,
         tasks_done: 0,
         plan: None,

@@ -10,7 +10,9 @@ use domain::account::Account;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{self, Grant};
 use domain::leaf::Asset;
+use domain::presentation::{MANIFEST_FILE, MULTIVARIANT_FILE};
 use domain::session::Session;
+use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
 use domain::video::Video;
 use domain::{Seconds, rfc3339};
 
@@ -57,6 +59,12 @@ pub struct Playback {
     pub hls: String,
     /// The DASH manifest.
     pub dash: String,
+    /// A picture that stands for the film.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<String>,
+    /// A WebVTT track of pictures to find a place by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storyboard: Option<String>,
 }
 
 /// A grant as its holder sees it.
@@ -100,6 +108,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         let now = system.now();
         let token = hex::encode(system.bytes::<32>());
         let key = grant::key(&token).ok_or(Problem::Internal)?;
+        let has_images = video.plan.as_ref().is_some_and(|plan| plan.images.is_some());
         let grant = Grant {
             grant: key,
             video: video.id,
@@ -113,10 +122,14 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         // The store refuses when the policy or the stage moved since it was read.
         if grants.create(&grant).await? {
             let playlists = format!("{}/v1/videos/{id}/playlists", terms.origin);
+            let address = |file: &str| format!("{playlists}/{file}?grant={token}");
+            let image = |file| has_images.then(|| address(file));
             return Ok(Playback {
                 carrier: "query",
-                hls: format!("{playlists}/master.m3u8?grant={token}"),
-                dash: format!("{playlists}/manifest.mpd?grant={token}"),
+                hls: address(MULTIVARIANT_FILE),
+                dash: address(MANIFEST_FILE),
+                poster: image(POSTER_FILE),
+                storyboard: image(STORYBOARD_FILE),
                 grant: GrantView {
                     video: grant.video,
                     account: grant.account,

@@ -18,6 +18,7 @@ pub mod read_video;
 pub mod request_nonce;
 pub mod run_task;
 pub mod set_policy;
+pub mod set_subtitle;
 pub mod sign_playlist;
 pub mod verify_policy;
 

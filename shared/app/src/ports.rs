@@ -11,8 +11,10 @@ use domain::grant::Grant;
 use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
 use domain::presentation::Piece;
+use domain::subtitle::Uploaded;
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The outside failed. The text is for the log, and holds no secret.
@@ -93,6 +95,14 @@ pub trait VideoStore {
         id: &str,
         revision: u64,
         policy: Option<&Policy>,
+        now: Seconds,
+    ) -> Result<bool, PortError>;
+    /// Sets which subtitles were uploaded, if they still are `before` and the video stays.
+    async fn set_subtitles(
+        &self,
+        id: &str,
+        before: &BTreeMap<String, Uploaded>,
+        after: &BTreeMap<String, Uploaded>,
         now: Seconds,
     ) -> Result<bool, PortError>;
     /// Forgets one.

@@ -3,11 +3,13 @@
 use crate::ports::{Clock, TaskStore, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::account::Wallet;
+use domain::label::Label;
 use domain::session::Session;
 use domain::video::{Stage, Task, Video};
 use domain::{Seconds, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A video as the API shows it; what is absent is not for this caller.
 #[derive(Debug, Serialize)]
@@ -35,6 +37,7 @@ struct OwnView {
     tasks_total: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    subtitles: BTreeMap<String, Label>,
     created_at: String,
     updated_at: String,
 }
@@ -93,6 +96,11 @@ impl VideoView {
             tasks_done: video.tasks_done,
             tasks_total: video.tasks_total,
             progress: None,
+            subtitles: video
+                .subtitles
+                .iter()
+                .map(|(name, uploaded)| (name.clone(), uploaded.label.clone()))
+                .collect(),
             created_at: rfc3339(video.created_at),
             updated_at: rfc3339(video.updated_at),
         };

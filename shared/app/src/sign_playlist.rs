@@ -5,7 +5,7 @@ use crate::problem::{Error, Problem};
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
 };
-use domain::storyboard::STORYBOARD_FILE;
+use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
 use domain::video::media_folder;
 use domain::{cloudfront, dash, grant, hls, storyboard};
 use p256::ecdsa::SigningKey;
@@ -59,6 +59,15 @@ pub struct Playlist {
     pub text: String,
 }
 
+/// What a grant opens.
+#[derive(Debug)]
+pub enum Opened {
+    /// A playlist.
+    Playlist(Playlist),
+    /// What is no text, at this signed address. A secret: not for logs.
+    At(String),
+}
+
 /// Renders a playlist for a live grant, with one signature for the whole video in every address.
 ///
 /// # Errors
@@ -71,7 +80,7 @@ pub async fn sign_playlist(
     media: &impl MediaStore,
     signer: &Signer,
     wanted: &Wanted<'_>,
-) -> Result<Playlist, Error> {
+) -> Result<Opened, Error> {
     let Wanted { video: id, name, token } = *wanted;
     let key = grant::key(token).ok_or(Problem::GrantInvalid)?;
     let grant = match grants.get(&key).await? {
@@ -89,7 +98,11 @@ pub async fn sign_playlist(
     let resource = cloudfront::video_resource(&signer.origin, id);
     let query =
         cloudfront::signed_query(&signer.key, &signer.key_pair_id, &resource, grant.expires_at);
-    render(&presentation, name, &Links::signed(id, token, &query))
+    let links = Links::signed(id, token, &query);
+    if name == POSTER_FILE && presentation.storyboard.is_some() {
+        return Ok(Opened::At(links.top(POSTER_FILE)));
+    }
+    render(&presentation, name, &links).map(Opened::Playlist)
 }
 
 /// The playlist `name` of a presentation.

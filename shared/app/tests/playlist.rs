@@ -11,7 +11,7 @@ use app::ports::VideoStore;
 use app::problem::{Error, Problem};
 use app::publish_video::publish_video;
 use app::run_task::run_task;
-use app::sign_playlist::{Playlist, Signer, Wanted, sign_playlist};
+use app::sign_playlist::{Opened, Playlist, Signer, Wanted, sign_playlist};
 use domain::decision::Verdict;
 use domain::video::Stage;
 use p256::ecdsa::SigningKey;
@@ -35,6 +35,13 @@ async fn scene() -> (Memory, String) {
 }
 
 async fn fetch(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Playlist, Error> {
+    match open(memory, id, name, token).await? {
+        Opened::Playlist(playlist) => Ok(playlist),
+        Opened::At(address) => panic!("{name} is at {address}"),
+    }
+}
+
+async fn open(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Opened, Error> {
     let signer = Signer {
         origin: "https://film.example".into(),
         key: SigningKey::from_slice(&[5; 32]).unwrap(),
@@ -67,6 +74,19 @@ async fn every_address_opens_with_the_one_signature() {
             signatures.insert(rest.split(['"', '\n']).next().unwrap().to_owned());
         }
     }
+    let storyboard = fetch(&memory, VIDEO, "storyboard.vtt", &token).await.unwrap();
+    assert_eq!(storyboard.content_type, "text/vtt");
+    for (sheet, tiles) in [("00001.jpg", 2), ("00003.jpg", 1)] {
+        let stem = format!("/v/{VIDEO}/storyboard/{plan}/{sheet}?");
+        let found = storyboard.text.split(&stem).skip(1);
+        signatures.extend(found.clone().map(|rest| rest.split('#').next().unwrap().to_owned()));
+        assert_eq!(found.count(), tiles, "{}", storyboard.text);
+    }
+    let poster = open(&memory, VIDEO, "poster.jpg", &token).await.unwrap();
+    let Opened::At(address) = poster else { panic!("{poster:?}") };
+    let (path, signature) = address.split_once('?').unwrap();
+    assert_eq!(path, format!("/v/{VIDEO}/poster.jpg"));
+    signatures.insert(signature.to_owned());
     assert_eq!(signatures.len(), 1, "{signatures:?}");
     let dash = fetch(&memory, VIDEO, "manifest.mpd", &token).await.unwrap();
     assert_eq!(dash.content_type, "application/dash+xml");

@@ -570,6 +570,11 @@ impl Links {
         self.file(&track.folder, file)
     }
 
+    /// A file beside the playlists that are stored.
+    pub fn top(&self, file: &str) -> String {
+        format!("{}{file}{}", self.media_root, self.media_suffix)
+    }
+
     /// A file in a folder of the film.
     pub fn file(&self, folder: &str, file: &str) -> String {
         let (before, after) = self.within(folder);

@@ -5,7 +5,12 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::label::Label;
 use crate::ladder::Grid;
+use crate::presentation::{EncodedSegment, EncodedTrack, TrackKind};
 
 /// What is read of a source at most; two hours of talk are some 200 kB.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -17,6 +22,44 @@ const MAX_TEXT: usize = 2_000;
 const MAX_SEGMENT: usize = 64 << 10;
 /// Hours are written with two digits.
 const MAX_TIME: u64 = 100 * 3_600_000 - 1;
+
+/// A video has no more uploaded ones.
+pub const MOST_UPLOADED: usize = 32;
+
+/// Before an uploaded one's name, the name of its track.
+const UPLOADED_PREFIX: &str = "subtitles-";
+
+/// Subtitles that were uploaded beside the film. What they say lies in the media bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uploaded {
+    /// 16 hex digits of SHA-256 of all of it: new text lies in a folder of its own.
+    pub digest: String,
+    /// What it is called.
+    pub label: Label,
+}
+
+impl Uploaded {
+    /// Of that file, as [`Subtitles::whole`] writes it.
+    pub fn new(whole: &str, label: Label) -> Self {
+        Self { digest: hex::encode(&Sha256::digest(whole)[..8]), label }
+    }
+}
+
+/// The track of uploaded subtitles, by their name: `subtitles-de`.
+pub fn uploaded_track(name: &str) -> String {
+    format!("{UPLOADED_PREFIX}{name}")
+}
+
+/// Whether a track was made of uploaded subtitles.
+pub fn is_uploaded_track(track: &str) -> bool {
+    track.starts_with(UPLOADED_PREFIX)
+}
+
+/// Whether uploaded subtitles may have this name: 1 to 35 lower-case letters, digits and hyphens.
+pub fn is_name(name: &str) -> bool {
+    (1..=35).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
 
 /// What a cue may say of its place.
 const SETTINGS: [&str; 5] = ["vertical", "line", "position", "size", "align"];
@@ -99,6 +142,31 @@ impl Subtitles {
             cue.write(&mut text);
         }
         text
+    }
+}
+
+impl Subtitles {
+    /// The segments of a track, and what playlists say of them: cut where the pictures are.
+    pub fn cut(&self, grid: &Grid, label: &Label) -> (Vec<String>, EncodedTrack) {
+        let files: Vec<String> =
+            (0..grid.segments()).map(|segment| self.segment(grid, segment)).collect();
+        let segments = (0..).zip(&files).map(|(segment, file)| {
+            let frames = grid.frames_of(&(segment..segment + 1));
+            let bytes = file.len() as u64;
+            EncodedSegment {
+                duration_ticks: (frames.end - frames.start)
+                    * u64::from(grid.frame_rate.denominator),
+                bytes,
+                key_bytes: bytes,
+            }
+        });
+        let encoded = EncodedTrack {
+            codecs: String::new(),
+            timescale: grid.frame_rate.numerator,
+            kind: TrackKind::Text { label: label.clone() },
+            segments: segments.collect(),
+        };
+        (files, encoded)
     }
 }
 

@@ -5,7 +5,9 @@ use crate::account::Wallet;
 use crate::ladder::{TranscodePlan, Work};
 use crate::policy::Policy;
 use crate::presentation::Piece;
+use crate::subtitle::Uploaded;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
 
 /// Where a video is in its life; it only moves down this list, or to `Failed` or `Deleting`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,9 @@ pub struct Video {
     pub policy: Option<Policy>,
     /// Grows with each change of the policy.
     pub policy_revision: u64,
+    /// Subtitles that were uploaded beside the film, by name.
+    #[serde(default)]
+    pub subtitles: BTreeMap<String, Uploaded>,
     /// How many tasks there are, once planned.
     #[serde(default)]
     pub tasks_total: u32,

@@ -5,7 +5,8 @@ use app::problem::{Error, Problem, RETRY_AFTER};
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER as RETRY_AFTER_HEADER,
+    WWW_AUTHENTICATE,
 };
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{LambdaEvent, Request, RequestExt, service_fn};
@@ -22,6 +23,7 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub struct Reply {
     status: u16,
     content_type: &'static str,
+    location: Option<String>,
     body: String,
 }
 
@@ -32,17 +34,22 @@ impl Reply {
     /// When the value can't be written, which is a fault of ours.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(|_| Problem::Internal)?;
-        Ok(Self { status, content_type: "application/json", body })
+        Ok(Self { status, content_type: "application/json", location: None, body })
     }
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: 200, content_type, body }
+        Self { status: 200, content_type, location: None, body }
     }
 
     /// Nothing to say.
     pub fn empty() -> Self {
-        Self { status: 204, content_type: "", body: String::new() }
+        Self { status: 204, content_type: "", location: None, body: String::new() }
+    }
+
+    /// It is at another address.
+    pub fn elsewhere(address: String) -> Self {
+        Self { status: 302, location: Some(address), ..Self::empty() }
     }
 }
 
@@ -93,7 +100,7 @@ fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
     };
     let body = problem.to_json().to_string();
     let content_type = "application/problem+json";
-    (problem.slug(), Reply { status: problem.status(), content_type, body })
+    (problem.slug(), Reply { status: problem.status(), content_type, location: None, body })
 }
 
 /// In API Gateway's form, payload format 2.0.
@@ -102,6 +109,9 @@ fn respond(reply: Reply) -> Value {
     let mut headers = Map::from_iter([(CACHE_CONTROL.to_string(), "no-store".into())]);
     if !reply.content_type.is_empty() {
         headers.insert(CONTENT_TYPE.to_string(), reply.content_type.into());
+    }
+    if let Some(location) = reply.location {
+        headers.insert(LOCATION.to_string(), location.into());
     }
     if reply.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE.to_string(), "Bearer".into());
@@ -122,9 +132,17 @@ fn respond(reply: Reply) -> Value {
 /// # Errors
 /// 413 over [`MAX_BODY`], 422 when it is not what it should be.
 pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Error> {
+    body_up_to(MAX_BODY, request)
+}
+
+/// The JSON body, of at most so many bytes.
+///
+/// # Errors
+/// As [`body`].
+pub fn body_up_to<T: DeserializeOwned>(most: usize, request: &Request) -> Result<T, Error> {
     let bytes: &[u8] = request.body();
-    if bytes.len() > MAX_BODY {
-        return Err(Problem::BodyTooLarge(format!("at most {MAX_BODY} bytes")).into());
+    if bytes.len() > most {
+        return Err(Problem::BodyTooLarge(format!("at most {most} bytes")).into());
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let whole = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

@@ -27,6 +27,7 @@ use app::read_video::{list_videos, read_video};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use app::run_task::run_task;
 use app::set_policy::set_policy;
+use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Signer, Wanted, sign_playlist};
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -39,7 +40,7 @@ use domain::video::{Stage, video_of_source};
 use lambda_http::Request;
 use runtime::custom_resource;
 use runtime::{http, plugin, queue};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -200,6 +201,19 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let owner = caller(request)?;
             let id = http::video_id(request)?;
             set_policy(m, m, &KNOWN, &owner, &id, http::body(request)?).await?;
+        }
+        "video-subtitle" => {
+            let owner = caller(request)?;
+            let (id, name) = (http::video_id(request)?, http::path(request, "name")?);
+            let at = (&*id, &*name);
+            let cue = json!({ "text": "00:01.000 --> 00:02.000\nGuten Tag." });
+            let german = serde_json::from_value(cue).unwrap();
+            if http::route_key(request).starts_with("DELETE") {
+                set_subtitle(m, m, m, m, &owner, (&id, "de"), german).await?;
+                remove_subtitle(m, m, m, &owner, at).await?;
+            } else {
+                set_subtitle(m, m, m, m, &owner, at, http::body(request)?).await?;
+            }
         }
         "video-delete" => {
             let owner = caller(request)?;

@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::policy::Policy;
+use domain::subtitle::Uploaded;
 use domain::video::{Stage, Video};
+use std::collections::BTreeMap;
 
 /// How many videos a list has at most.
 const LIST: i32 = 100;
@@ -149,6 +151,31 @@ impl VideoStore for Videos {
                 .expression_attribute_values(":policy", string(policy.to_json().to_string())),
             None => update.update_expression(format!("{set} REMOVE policy")),
         };
+        held(update.send().await)
+    }
+
+    async fn set_subtitles(
+        &self,
+        id: &str,
+        before: &BTreeMap<String, Uploaded>,
+        after: &BTreeMap<String, Uploaded>,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let stored = |subtitles: &BTreeMap<String, Uploaded>| -> Result<AttributeValue, PortError> {
+            serde_dynamo::to_attribute_value(subtitles)
+                .map_err(|error| PortError::new("dynamodb", error))
+        };
+        // Videos of before there were any have no such attribute.
+        let none = if before.is_empty() { "attribute_not_exists(subtitles) OR " } else { "" };
+        let update = self
+            .update(id, now)
+            .update_expression("SET subtitles = :after, updated_at = :now")
+            .condition_expression(format!(
+                "attribute_exists(id) AND stage <> :deleting AND ({none}subtitles = :before)"
+            ))
+            .expression_attribute_values(":deleting", string(Stage::Deleting.as_str()))
+            .expression_attribute_values(":before", stored(before)?)
+            .expression_attribute_values(":after", stored(after)?);
         held(update.send().await)
     }
 

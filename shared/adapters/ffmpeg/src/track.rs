@@ -91,25 +91,10 @@ async fn cut(directory: &Path, text: &Text, grid: &Grid) -> Result<Piece, MediaE
     tokio::fs::remove_file(&raw).await.map_err(failed)?;
     let subtitles = Subtitles::read(&file);
     tokio::fs::write(directory.join(TEXT_FILE), subtitles.whole()).await.map_err(failed)?;
-    let mut segments = Vec::new();
-    for segment in 0..grid.segments() {
-        let file = subtitles.segment(grid, segment);
-        let path = directory.join(text_segment_file(segment + 1));
-        tokio::fs::write(path, &file).await.map_err(failed)?;
-        let frames = grid.frames_of(&(segment..segment + 1));
-        let bytes = file.len() as u64;
-        segments.push(EncodedSegment {
-            duration_ticks: (frames.end - frames.start) * u64::from(grid.frame_rate.denominator),
-            bytes,
-            key_bytes: bytes,
-        });
+    let (files, encoded) = subtitles.cut(grid, &text.label);
+    for (number, file) in (1..).zip(files) {
+        tokio::fs::write(directory.join(text_segment_file(number)), file).await.map_err(failed)?;
     }
-    let encoded = EncodedTrack {
-        codecs: String::new(),
-        timescale: grid.frame_rate.numerator,
-        kind: TrackKind::Text { label: text.label.clone() },
-        segments,
-    };
     Ok(Piece { track: text.name.clone(), init: String::new(), first_segment: 0, encoded })
 }
 

@@ -92,6 +92,7 @@ pub fn video(stage: Stage) -> Video {
         duration_seconds: None,
         policy: Some(policy(CONTRACT)),
         policy_revision: 1,
+        subtitles: std::collections::BTreeMap::new(),
         tasks_total: 0,
         tasks_done: 0,
         plan: None,
@@ -247,6 +248,11 @@ impl Memory {
     /// The names of all media objects.
     pub fn object_names(&self) -> Vec<String> {
         lock(&self.objects).keys().cloned().collect()
+    }
+
+    /// A media object.
+    pub fn object(&self, key: &str) -> Option<Vec<u8>> {
+        lock(&self.objects).get(key).cloned()
     }
 
     /// The tasks of all videos.

@@ -19,6 +19,7 @@ use domain::grant::Grant;
 use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
 use domain::presentation::{EncodedSegment, EncodedTrack, Piece, TrackKind};
+use domain::subtitle::Uploaded;
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -229,6 +230,23 @@ impl VideoStore for Memory {
         };
         video.policy = policy.cloned();
         video.policy_revision += 1;
+        video.updated_at = now;
+        Ok(true)
+    }
+
+    async fn set_subtitles(
+        &self,
+        id: &str,
+        before: &BTreeMap<String, Uploaded>,
+        after: &BTreeMap<String, Uploaded>,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        self.step("video.set_subtitles").await?;
+        let mut videos = lock(&self.videos);
+        let stays =
+            |video: &&mut Video| video.stage != Stage::Deleting && video.subtitles == *before;
+        let Some(video) = videos.get_mut(id).filter(stays) else { return Ok(false) };
+        video.subtitles.clone_from(after);
         video.updated_at = now;
         Ok(true)
     }
