@@ -107,10 +107,16 @@ fn media_tags(text: &mut String, kind: &str, group: &str, tracks: &[&Track], lin
         let yes = |yes: bool| if yes { "YES" } else { "NO" };
         let is_text = matches!(track.encoded.kind, TrackKind::Text { .. });
         let default = index == 0 && !is_text;
-        // What a player chooses by must tell the members apart (RFC 8216 4.3.4.1.1).
+        // What a player chooses by should tell the members apart (RFC 8216 4.3.4.1.1); of what is
+        // made for someone, Apple wants every one to be chosen (2.13, 4.6, 5.11).
         let told_apart = !chosen.contains(&(language, purpose));
         chosen.push((language, purpose));
-        let automatic = default || (told_apart && purpose != Purpose::Commentary);
+        let wanted = match purpose {
+            Purpose::Plain => told_apart,
+            Purpose::Commentary => false,
+            Purpose::Forced | Purpose::HearingImpaired | Purpose::Described => true,
+        };
+        let automatic = default || wanted;
         put(
             text,
             format_args!(
@@ -120,9 +126,8 @@ fn media_tags(text: &mut String, kind: &str, group: &str, tracks: &[&Track], lin
                 yes(automatic),
             ),
         );
-        if let Some(language) = language {
-            put(text, format_args!("LANGUAGE={},", quoted(language)));
-        }
+        // Apple wants one of each (8.10): RFC 5646 has a tag for what is not known.
+        put(text, format_args!("LANGUAGE={},", quoted(language.unwrap_or("und"))));
         if is_text && purpose == Purpose::Forced {
             text.push_str("FORCED=YES,");
         }
