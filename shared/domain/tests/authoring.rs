@@ -8,14 +8,15 @@
 
 mod films;
 
-use domain::hls;
 use domain::presentation::{
     EncodedTrack, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind,
 };
+use domain::{dash, hls};
 use films::{AUDIO_FRAME, Film, SAMPLE_RATE, any_film, any_links};
 use m3u8_rs::{AlternativeMedia, MasterPlaylist, VariantStream};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 const MICROSECONDS: f64 = 1e6;
 
@@ -433,6 +434,17 @@ proptest! {
         };
         if groups.contains_key("surround") {
             prop_assert_eq!(pictures("audio"), pictures("surround"));
+        }
+    }
+
+    /// For tests/contract/test_manifest.py, which asks the MPD's schema: one file for each film.
+    #[test]
+    #[ignore = "writes files into STREAMGATE_MANIFESTS"]
+    fn manifests_for_the_schema(film in any_film(), links in any_links()) {
+        let folder = PathBuf::from(std::env::var("STREAMGATE_MANIFESTS").unwrap());
+        for film in [Some(film.whole), film.beginning].into_iter().flatten() {
+            let path = folder.join(format!("{:05}.mpd", folder.read_dir().unwrap().count()));
+            std::fs::write(path, dash::manifest(&film, &links)).unwrap();
         }
     }
 
