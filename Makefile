@@ -60,6 +60,7 @@ proof: ## what takes long by nature: the demo from nothing, faults and browser t
 	for run in 1 2 3; do $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/fault tests/browser -q || exit 1; done
 	$(PYTHON_IN) -m pytest -c tests/pytest.ini tests -m proof
 	cargo test --locked --quiet -p adapter-ffmpeg --test inputs -- --ignored
+	STREAMGATE_FUZZ_SECONDS=300 cargo test --locked --quiet -p domain --test fuzz -- --ignored
 	cargo build --release -p load-media --locked
 	$(PYTHON_IN) tests/load/media_rows.py --seconds 600
 

@@ -107,10 +107,16 @@ fn media_tags(text: &mut String, kind: &str, group: &str, tracks: &[&Track], lin
         let yes = |yes: bool| if yes { "YES" } else { "NO" };
         let is_text = matches!(track.encoded.kind, TrackKind::Text { .. });
         let default = index == 0 && !is_text;
-        // What a player chooses by must tell the members apart (RFC 8216 4.3.4.1.1).
+        // What a player chooses by should tell the members apart (RFC 8216 4.3.4.1.1); of what is
+        // made for someone, Apple wants every one to be chosen (2.13, 4.6, 5.11).
         let told_apart = !chosen.contains(&(language, purpose));
         chosen.push((language, purpose));
-        let automatic = default || (told_apart && purpose != Purpose::Commentary);
+        let wanted = match purpose {
+            Purpose::Plain => told_apart,
+            Purpose::Commentary => false,
+            Purpose::Forced | Purpose::HearingImpaired | Purpose::Described => true,
+        };
+        let automatic = default || wanted;
         put(
             text,
             format_args!(
@@ -120,9 +126,8 @@ fn media_tags(text: &mut String, kind: &str, group: &str, tracks: &[&Track], lin
                 yes(automatic),
             ),
         );
-        if let Some(language) = language {
-            put(text, format_args!("LANGUAGE={},", quoted(language)));
-        }
+        // Apple wants one of each (8.10): RFC 5646 has a tag for what is not known.
+        put(text, format_args!("LANGUAGE={},", quoted(language.unwrap_or("und"))));
         if is_text && purpose == Purpose::Forced {
             text.push_str("FORCED=YES,");
         }
@@ -445,7 +450,7 @@ text-1/3f9a0c11d2e4b567/00003.vtt
             // RFC 8216 4.3.4.1 and 4.3.4.1.1: names differ within a group, one of it at most is the
             // default, every default is chosen automatically, all groups have the same members.
             let mut members = Vec::new();
-            for group in ["audio", "surround", "subtitles"] {
+            for group in ["audio", "surround", "opus", "subtitles"] {
                 let all: Vec<_> =
                     playlist.alternatives.iter().filter(|one| one.group_id == group).collect();
                 let names: Vec<&str> = all.iter().map(|one| &*one.name).collect();
@@ -458,7 +463,7 @@ text-1/3f9a0c11d2e4b567/00003.vtt
                 }
                 members.push((group, names));
             }
-            if groups.len() == 2 {
+            if !members[1].1.is_empty() {
                 prop_assert_eq!(members[0].1.len(), members[1].1.len());
             }
             for (index, variant) in variants.iter().enumerate() {

@@ -96,9 +96,11 @@ pub fn is_tag(language: &str) -> bool {
         (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
     };
     let mut parts = language.split('-');
-    let primary = parts
-        .next()
-        .is_some_and(|first| plain(first) && first.chars().all(|c| c.is_ascii_alphabetic()));
+    // One letter is no language: `x` begins a private tag, `i` one of before.
+    let primary = parts.next().is_some_and(|first| {
+        let named = first.len() > 1 || (matches!(first, "x" | "i") && language.len() > 2);
+        plain(first) && first.chars().all(|c| c.is_ascii_alphabetic()) && named
+    });
     primary && parts.all(plain) && language.len() <= LONGEST_TAG
 }
 
@@ -226,7 +228,7 @@ mod tests {
             assert_eq!(label.language.as_deref(), Some(tag), "{source}");
             assert_eq!(label.words("x"), name, "{source}");
         }
-        for none in ["und", "", "a b", "1x", "zxx", "e\"n", &"a-".repeat(40)] {
+        for none in ["und", "", "a b", "1x", "q", "q-US", "x", "zxx", "e\"n", &"a-".repeat(40)] {
             let label = Label::new(Some(none), None, Purpose::Plain);
             assert_eq!((label.language.clone(), label.words("Sound")), (None, "Sound".into()));
         }

@@ -1,5 +1,6 @@
 //! What was encoded, as the playlist writers need it, and how its addresses are made.
 
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -18,6 +19,16 @@ pub const PRESENTATION_FILE: &str = "presentation.json";
 pub const MULTIVARIANT_FILE: &str = "master.m3u8";
 /// The name of the DASH manifest.
 pub const MANIFEST_FILE: &str = "manifest.mpd";
+
+/// Bounds of what is stored, far beyond what any plan makes: a damaged one is refused, and not
+/// reckoned with.
+const LONGEST_SECONDS: u64 = 360_000;
+const LONGEST_NAME: usize = 128;
+const MOST_TRACKS: usize = 256;
+const MOST_SEGMENTS: usize = 100_000;
+const MOST_BYTES: u64 = 1 << 40;
+/// The most that DASH can say of a rate, in bits per second.
+const MOST_BANDWIDTH: u64 = u32::MAX as u64;
 
 /// Behind a track's name, the name of the playlist of its key frames.
 pub const KEY_FRAMES_SUFFIX: &str = "-iframes";
@@ -134,6 +145,32 @@ impl EncodedTrack {
         self.codecs.split('.').next().unwrap_or_default()
     }
 
+    /// Whether its numbers are some that an encoder can have measured.
+    fn is_sound(&self) -> bool {
+        let longest = LONGEST_SECONDS * u64::from(self.timescale);
+        let lasts = self.segments.iter().try_fold(0u64, |ticks, segment| {
+            let ticks = ticks.checked_add(segment.duration_ticks)?;
+            (segment.duration_ticks > 0 && ticks <= longest).then_some(ticks)
+        });
+        let bytes = |segment: &EncodedSegment| {
+            segment.bytes <= MOST_BYTES && segment.key_bytes <= segment.bytes
+        };
+        let codec = |c: char| c.is_ascii_alphanumeric() || ".-_+".contains(c);
+        let known = match self.kind {
+            TrackKind::Video { frame_rate, .. } => {
+                frame_rate.numerator > 0 && frame_rate.denominator > 0 && !self.codecs.is_empty()
+            }
+            TrackKind::Audio { .. } => !self.codecs.is_empty(),
+            _ => true,
+        };
+        (1..=MOST_SEGMENTS).contains(&self.segments.len())
+            && lasts.is_some()
+            && self.segments.iter().all(bytes)
+            && self.codecs.chars().all(codec)
+            && self.codecs.len() <= LONGEST_NAME
+            && known
+    }
+
     /// The exact length in ticks.
     pub fn duration_ticks(&self) -> u64 {
         self.segments.iter().map(|segment| segment.duration_ticks).sum()
@@ -187,7 +224,8 @@ impl EncodedTrack {
 
     fn bits_per_second(&self, bytes: u64, ticks: u64) -> u64 {
         let bits = u128::from(bytes) * 8 * u128::from(self.timescale);
-        u64::try_from(bits.div_ceil(u128::from(ticks.max(1)))).unwrap_or(u64::MAX)
+        let rate = bits.div_ceil(u128::from(ticks.max(1)));
+        u64::try_from(rate).unwrap_or(MOST_BANDWIDTH).min(MOST_BANDWIDTH)
     }
 }
 
@@ -309,15 +347,7 @@ impl Presentation {
             // Shorter names first: `text-2` stands before `text-10`.
             (class, pixels, track.name.len(), track.name.clone())
         });
-        let longest = |only_video: bool| {
-            tracks
-                .iter()
-                .filter(|track| track.is_video() || !only_video)
-                .map(|track| track.encoded.duration_seconds())
-                .fold(0.0, f64::max)
-        };
-        let picture = longest(true);
-        let duration_seconds = if picture > 0.0 { picture } else { longest(false) };
+        let duration_seconds = duration_seconds(&tracks);
         let target_seconds = target_seconds(&tracks);
         Self {
             video: video.into(),
@@ -380,9 +410,13 @@ impl Presentation {
     /// stand for them.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or none that playlists can be written of: no number is out of bounds, and
+    /// none of them gets so long that a sum overflows.
     pub fn read(stored: &[u8]) -> Result<Self, serde_json::Error> {
         let mut film: Self = serde_json::from_slice(stored)?;
+        film.check().map_err(serde_json::Error::custom)?;
+        // Out of its decimal form it may come back another in its last bit.
+        film.duration_seconds = duration_seconds(&film.tracks);
         if film.target_seconds == 0 {
             film.target_seconds = target_seconds(&film.tracks);
         }
@@ -394,6 +428,30 @@ impl Presentation {
             }
         }
         Ok(film)
+    }
+
+    /// What the playlist writers count on.
+    fn check(&self) -> Result<(), &'static str> {
+        let mut names = BTreeSet::new();
+        if !self.tracks.iter().all(|track| names.insert(&track.name)) {
+            return Err("two tracks have one name");
+        }
+        let short = |text: &str| text.len() <= LONGEST_NAME;
+        let named = |track: &Track| short(&track.name) && short(&track.folder);
+        if self.tracks.len() > MOST_TRACKS || !short(&self.video) || !self.tracks.iter().all(named)
+        {
+            return Err("too many tracks, or too long a name");
+        }
+        if self.target_seconds > LONGEST_SECONDS {
+            return Err("no film is that long");
+        }
+        if self.videos().chain(self.audios()).next().is_none() {
+            return Err("there is nothing to play");
+        }
+        match self.tracks.iter().all(|track| track.encoded.is_sound()) {
+            true => Ok(()),
+            false => Err("no track is like that"),
+        }
     }
 
     /// The track of that name.
@@ -471,6 +529,19 @@ impl Presentation {
 pub(crate) fn segment_time(ticks: u64, timescale: u32) -> u64 {
     let timescale = u64::from(timescale.max(1));
     ticks / timescale * 1_000_000 + ticks % timescale * 1_000_000 / timescale
+}
+
+/// The longest picture, or the longest sound where there is none.
+fn duration_seconds(tracks: &[Track]) -> f64 {
+    let longest = |only_video: bool| {
+        tracks
+            .iter()
+            .filter(|track| track.is_video() || !only_video)
+            .map(|track| track.encoded.duration_seconds())
+            .fold(0.0, f64::max)
+    };
+    let picture = longest(true);
+    if picture > 0.0 { picture } else { longest(false) }
 }
 
 /// The longest of all tracks.
