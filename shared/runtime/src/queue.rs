@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 const LEASE: u64 = 60;
 /// SQS hides a message for at most 12 hours.
 const LONGEST_LEASE: u64 = 12 * 3600;
-/// After how many seconds a message that failed once comes again; twice as long after each failure.
-const BACK_OFF: i32 = 15;
+/// After how many seconds a message that failed once comes again, unless `RETRY_SECONDS` says
+/// otherwise; twice as long after each failure.
+const RETRY: u64 = 15;
 /// On which delivery a message is tried for the last time: template.yaml's `maxReceiveCount`.
 pub const MAX_ATTEMPTS: u32 = 5;
 
@@ -39,6 +40,16 @@ impl Message {
         self.attempt >= MAX_ATTEMPTS
     }
 
+    /// How many seconds it stays hidden after it failed. After the last attempt none: nobody tries it
+    /// again, and the dead-letter queue gets it when it is due.
+    fn wait(&self, retry: u64) -> Result<i32, std::num::TryFromIntError> {
+        if self.is_last_attempt() {
+            return Ok(0);
+        }
+        let doubled = retry.saturating_mul(1 << self.attempt.saturating_sub(1));
+        i32::try_from(doubled.min(LONGEST_LEASE))
+    }
+
     /// The text as JSON.
     ///
     /// # Errors
@@ -53,14 +64,15 @@ impl Message {
 /// that fails is told to SQS alone, and comes again until it ends in the dead-letter queue.
 ///
 /// # Errors
-/// When `LEASE_SECONDS` can't be one, or the runtime API is lost.
+/// When `LEASE_SECONDS` or `RETRY_SECONDS` can't be one, or the runtime API is lost.
 pub async fn serve(
     route: &'static str,
     own: Sqs,
     handle: impl AsyncFn(&Message) -> Result<(), PortError>,
 ) -> Result<(), lambda_runtime::Error> {
-    let lease = Environment::new().number_or("LEASE_SECONDS", LEASE)?.min(LONGEST_LEASE);
-    let lease = i32::try_from(lease)?;
+    let seconds = |name, default| Environment::new().number_or(name, default);
+    let lease = i32::try_from(seconds("LEASE_SECONDS", LEASE)?.min(LONGEST_LEASE))?;
+    let retry = seconds("RETRY_SECONDS", RETRY)?;
     let (own, handle) = (&own, &handle);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let mut failures = SqsBatchResponse::default();
@@ -73,8 +85,7 @@ pub async fn serve(
                 Ok(()) => ("ok", 200),
                 Err(error) => {
                     tracing::error!(request = id, %error, "a message failed");
-                    let wait = BACK_OFF << (message.attempt - 1).min(MAX_ATTEMPTS);
-                    if let Err(error) = own.extend(&message.receipt, wait).await {
+                    if let Err(error) = own.extend(&message.receipt, message.wait(retry)?).await {
                         tracing::warn!(request = id, %error, "it comes again later than it could");
                     }
                     let mut failure = BatchItemFailure::default();
@@ -144,5 +155,24 @@ pub fn read(message: SqsMessage) -> Message {
         body: message.body.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         attempt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_waits_longer_each_time_and_not_at_all_when_it_is_given_up() {
+        let waits = |retry| {
+            (1..=MAX_ATTEMPTS)
+                .map(|attempt| {
+                    let (body, receipt) = (String::new(), String::new());
+                    Message { body, receipt, attempt }.wait(retry).unwrap()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(waits(RETRY), [15, 30, 60, 120, 0]);
+        assert_eq!(waits(u64::MAX), [43_200, 43_200, 43_200, 43_200, 0]);
     }
 }

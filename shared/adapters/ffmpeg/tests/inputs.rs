@@ -517,7 +517,7 @@ async fn a_minute_at_every_rate() {
         ("50", "", 3000),
         ("60", "", 3600),
         // Of variable rate: every seventh frame, and five seconds in one go.
-        ("30", ",select='mod(n,7)*not(between(n,700,849))+eq(n,1799)'", 1800),
+        ("30", ",select='eq(n,0)+mod(n,7)*not(between(n,700,849))+eq(n,1799)'", 1800),
     ] {
         let picture = numbered("320x180", rate, "60") + left_out;
         let film = Film::new("film.mp4", &picture, &[&X264[..], &["-fps_mode", "vfr"]].concat());
