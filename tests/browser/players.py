@@ -105,8 +105,7 @@ class Playing:
     def seen(self) -> dict:
         return {"name": self.name} | self.page.evaluate(
             "() => ({ ...window.notes, time: video.currentTime, length: video.duration, paused: video.paused, "
-            "frames: video.getVideoPlaybackQuality().totalVideoFrames, dropped: video.getVideoPlaybackQuality().droppedVideoFrames, "
-            "height: video.videoHeight })"
+            "frames: video.getVideoPlaybackQuality().totalVideoFrames, height: video.videoHeight })"
         )
 
     def picture(self, name: str) -> None:
@@ -151,11 +150,16 @@ def shortened(seen: dict) -> dict:
     return {key: value[-5:] if isinstance(value, list) else value for key, value in seen.items()}
 
 
+def look(playing: list[Playing]) -> dict[str, dict]:
+    """What every player has noted, by its name."""
+    return {player.name: player.seen() for player in playing}
+
+
 def until(playing: list[Playing], true, seconds: float, what: str) -> dict[str, dict]:
     """Waits until it is so of every player; none may complain meanwhile."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = {player.name: player.seen() for player in playing}
+        seen = look(playing)
         assert not any(each["errors"] for each in seen.values()), {name: each["errors"] for name, each in seen.items()}
         if all(true(each) for each in seen.values()):
             return seen

@@ -48,9 +48,8 @@ def redrive(stack) -> str:
     # The pinned command line, and not this machine's.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     command = ["make", "--silent", "redrive", f"STACK={stack.name}"]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=os.environ | stack.aws_environment | {"PATH": path}, check=False, capture_output=True, text=True
-    )
+    environment = os.environ | stack.aws_environment | {"PATH": path}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -21,16 +21,6 @@ STATED = 60
 PATIENCE = 10
 
 
-def encoding(stack) -> dict[int, list[int]]:
-    """Workers in mid-task, with their ffmpegs."""
-    found = {}
-    for pid in inside.processes(stack, "TranscodeWork"):
-        encoders = [child for child in inside.children(pid) if "libx264" in inside.command(child)]
-        if encoders:
-            found[pid] = encoders
-    return found
-
-
 def chunks(workers: dict[int, list[int]]) -> set[str]:
     """Which segments they begin with."""
     commands = [inside.command(pid) for encoders in workers.values() for pid in encoders]
@@ -44,7 +34,7 @@ def test_a_killed_workers_task_is_done_by_another(stack, as_creator, as_holder, 
     shorter = {} if lease == STATED else {"LEASE_SECONDS": str(lease)}
     with inside.environment(stack, "TranscodeWork", **shorter):
         video = as_creator.upload(film, "A killed worker", policy)["id"]
-        victims = inside.wait_until(lambda: encoding(stack), 30, "no worker ever encoded", interval=0.05)
+        victims = inside.wait_until(lambda: inside.encoding(stack), 30, "no worker ever encoded", interval=0.05)
         lost = chunks(victims)
         assert lost
         for worker, encoders in victims.items():
@@ -56,7 +46,7 @@ def test_a_killed_workers_task_is_done_by_another(stack, as_creator, as_holder, 
         seen: set[str] = set()
 
         def all_at_work_again() -> bool:
-            seen.update(chunks(encoding(stack)))
+            seen.update(chunks(inside.encoding(stack)))
             return lost <= seen
 
         inside.wait_until(all_at_work_again, lease + PATIENCE, lambda: f"nobody took over {lost - seen}", interval=0.05)

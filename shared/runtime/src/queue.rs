@@ -1,6 +1,6 @@
 //! SQS batches in, the messages that failed out.
 
-use crate::config::Environment;
+use crate::config::{ConfigError, Environment};
 use crate::telemetry;
 use adapter_sqs::Sqs;
 use app::ports::PortError;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// outlast the longest task.
 const LEASE: u64 = 60;
 /// SQS hides a message for at most 12 hours.
-const LONGEST_LEASE: u64 = 12 * 3600;
+const LONGEST: i32 = 12 * 3600;
 /// After how many seconds a message that failed once comes again, unless `RETRY_SECONDS` says
 /// otherwise; twice as long after each failure.
 const RETRY: u64 = 15;
@@ -42,12 +42,11 @@ impl Message {
 
     /// How many seconds it stays hidden after it failed. After the last attempt none: nobody tries it
     /// again, and the dead-letter queue gets it when it is due.
-    fn wait(&self, retry: u64) -> Result<i32, std::num::TryFromIntError> {
+    fn wait(&self, retry: i32) -> i32 {
         if self.is_last_attempt() {
-            return Ok(0);
+            return 0;
         }
-        let doubled = retry.saturating_mul(1 << self.attempt.saturating_sub(1));
-        i32::try_from(doubled.min(LONGEST_LEASE))
+        (retry << self.attempt.saturating_sub(1)).min(LONGEST)
     }
 
     /// The text as JSON.
@@ -70,9 +69,11 @@ pub async fn serve(
     own: Sqs,
     handle: impl AsyncFn(&Message) -> Result<(), PortError>,
 ) -> Result<(), lambda_runtime::Error> {
-    let seconds = |name, default| Environment::new().number_or(name, default);
-    let lease = i32::try_from(seconds("LEASE_SECONDS", LEASE)?.min(LONGEST_LEASE))?;
-    let retry = seconds("RETRY_SECONDS", RETRY)?;
+    let seconds = |name, default| {
+        let seconds = Environment::new().number_or(name, default)?;
+        Ok::<_, ConfigError>(i32::try_from(seconds).map_or(LONGEST, |seconds| seconds.min(LONGEST)))
+    };
+    let (lease, retry) = (seconds("LEASE_SECONDS", LEASE)?, seconds("RETRY_SECONDS", RETRY)?);
     let (own, handle) = (&own, &handle);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let mut failures = SqsBatchResponse::default();
@@ -85,7 +86,7 @@ pub async fn serve(
                 Ok(()) => ("ok", 200),
                 Err(error) => {
                     tracing::error!(request = id, %error, "a message failed");
-                    if let Err(error) = own.extend(&message.receipt, message.wait(retry)?).await {
+                    if let Err(error) = own.extend(&message.receipt, message.wait(retry)).await {
                         tracing::warn!(request = id, %error, "it comes again later than it could");
                     }
                     let mut failure = BatchItemFailure::default();
@@ -164,15 +165,9 @@ mod tests {
 
     #[test]
     fn a_message_waits_longer_each_time_and_not_at_all_when_it_is_given_up() {
-        let waits = |retry| {
-            (1..=MAX_ATTEMPTS)
-                .map(|attempt| {
-                    let (body, receipt) = (String::new(), String::new());
-                    Message { body, receipt, attempt }.wait(retry).unwrap()
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(waits(RETRY), [15, 30, 60, 120, 0]);
-        assert_eq!(waits(u64::MAX), [43_200, 43_200, 43_200, 43_200, 0]);
+        let message = |attempt| Message { body: String::new(), receipt: String::new(), attempt };
+        let waits = |retry| [1, 2, 3, 4, MAX_ATTEMPTS].map(|attempt| message(attempt).wait(retry));
+        assert_eq!(waits(15), [15, 30, 60, 120, 0]);
+        assert_eq!(waits(LONGEST), [LONGEST, LONGEST, LONGEST, LONGEST, 0]);
     }
 }
