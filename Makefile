@@ -7,11 +7,12 @@ export CARGO_TARGET_DIR ?= $(STREAMGATE_CACHE)/target
 export CARGO_BUILD_TARGET ?= x86_64-unknown-linux-gnu
 export FFMPEG_DIRECTORY ?= $(STREAMGATE_CACHE)/bin
 export CHECK VIDEO
+STACK ?= streamgate
 PYTHON_IN = $(STREAMGATE_CACHE)/venv/bin/python
 TOOLS = @localstack/tools.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help tools demo down test lint unit stack-test proof bench build clean
+.PHONY: help tools demo down test lint unit stack-test proof bench build redrive clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ stack-test: ## flows, faults and the browser, against the deployed stack with IA
 build: ## the deployable functions, as `sam build` makes them for AWS (release, cargo-lambda)
 	$(TOOLS)
 	PATH="$(STREAMGATE_CACHE)/venv/bin:$$PATH" sam build --beta-features
+
+redrive: ## sends the dead letters of a deployed stack back to where they came from; STACK=streamgate
+	@infra/redrive.sh "$(STACK)"
 
 bench: ## release binaries against a minimal node and python; writes target/bench/results.json
 	$(TOOLS)

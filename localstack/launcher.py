@@ -132,6 +132,39 @@ def shim_mapping_numbers() -> None:
     handler["create"], handler["update"] = create_typed, update_typed
 
 
+def shim_move_tasks() -> None:
+    """Stands in for SQS's StartMessageMoveTask without a destination: all of a dead-letter queue goes back to where each
+    message came from, as a new message that nobody has received yet."""
+    import time
+
+    from ministack.core.responses import new_uuid
+    from ministack.services import sqs
+
+    def start(data: dict, url: str) -> dict:
+        dead = sqs._queue_by_arn(data.get("SourceArn", ""))
+        if dead is None:
+            raise sqs._Err("ResourceNotFoundException", "The resource that you specified for the SourceArn parameter doesn't exist.", 404)
+        if "DestinationArn" in data or "MaxNumberOfMessagesPerSecond" in data:
+            raise sqs._Err("UnsupportedOperation", "This shim moves everything at once, back to where it came from.")
+        sqs._enforce_queue_policy(dead, "sqs:StartMessageMoveTask")
+        now, kept = time.time(), []
+        with sqs._queues_lock:
+            for message in dead["messages"]:
+                system = dict(message.get("sys", {}))
+                origin = sqs._queue_by_arn(system.pop("DeadLetterQueueSourceArn", ""))
+                if origin is None:
+                    kept.append(message)
+                    continue
+                fresh = {"id": new_uuid(), "sys": system, "receive_count": 0, "first_receive_at": None, "receipt_handle": None}
+                origin["messages"].append(message | fresh | {"sent_at": now, "visible_at": now})
+            dead["messages"] = kept
+        sqs.esm_wake.set()
+        return {"TaskHandle": new_uuid()}
+
+    assert "StartMessageMoveTask" not in sqs._HANDLERS, "MiniStack knows the action now: drop this shim"
+    sqs._HANDLERS["StartMessageMoveTask"] = start
+
+
 def main() -> None:
     found = importlib.metadata.version("ministack")
     if found != VERSION:
@@ -142,6 +175,7 @@ def main() -> None:
     shim_latency()
     shim_cloudfront_keys()
     shim_mapping_numbers()
+    shim_move_tasks()
     app.main()
 
 

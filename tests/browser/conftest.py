@@ -235,3 +235,13 @@ def phone(chromium):
     )
     yield Window(context.new_page())
     context.close()
+
+
+@pytest.fixture
+def players(chromium, stack):
+    """`players(playback)` starts every player on a film."""
+    from tests.browser.players import Players
+
+    players = Players(chromium, stack.edge_origin)
+    yield players
+    players.close()

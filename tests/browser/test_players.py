@@ -6,154 +6,23 @@ four joins. A screenshot of each is in target/test-output.
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import pytest
 
-from tests.browser.conftest import OUTPUT
+from tests.browser.players import until
 from tests.kit import inside
 
 # Four players at once in real time: they take minutes, and a machine with something else to do makes them stall.
 pytestmark = pytest.mark.proof
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-MODULES = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")) / "npm" / "node_modules"
 SECONDS = 20
 JOINS = (4, 8, 12, 16)
 # How far from the end of a film a player may call it the end: less than a frame of sound.
 NEAR = 0.1
 
-SCRIPTS = {
-    "hls.js": REPOSITORY / "web" / "vendor" / "hls.min.js",
-    "shaka": MODULES / "shaka-player" / "dist" / "shaka-player.compiled.js",
-    "dash.js": MODULES / "dashjs" / "dist" / "modern" / "umd" / "dash.all.min.js",
-}
-# Everything that a page notes of what happens to it.
-NOTES = """
-window.notes = { errors: [], waits: [], renditions: [], ended: false };
-const video = document.querySelector("video");
-const note = (list, what) => window.notes[list].push(what);
-video.addEventListener("waiting", () => video.currentTime > 0.2 && !video.seeking && note("waits", video.currentTime));
-video.addEventListener("error", () => note("errors", `media: ${video.error.message}`));
-video.addEventListener("ended", () => { window.notes.ended = true; });
-"""
-START = {
-    "hls.js": """({ hls }) => {
-        const player = new Hls({ enableWorker: false, startPosition: 0 });
-        player.on(Hls.Events.ERROR, (_, { fatal, details }) => fatal && note("errors", details));
-        player.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => note("renditions", player.levels[level].height));
-        player.loadSource(hls);
-        player.attachMedia(video);
-        video.play();
-        window.choose = (height) => { player.nextLevel = player.levels.findIndex((level) => level.height === height); };
-    }""",
-    "shaka": """async ({ source }) => {
-        shaka.polyfill.installAll();
-        const player = new shaka.Player();
-        await player.attach(video);
-        player.addEventListener("error", ({ detail }) => note("errors", `shaka ${detail.code}`));
-        player.addEventListener("adaptation", ({ newTrack }) => note("renditions", newTrack.height));
-        player.addEventListener("variantchanged", ({ newTrack }) => note("renditions", newTrack.height));
-        try {
-            await player.load(source, 0);
-        } catch (error) {
-            note("errors", `shaka ${error.code} ${error.data}`);
-        }
-        video.play();
-        window.choose = (height) => {
-            player.configure({ abr: { enabled: false } });
-            player.selectVariantTrack(player.getVariantTracks().find((track) => track.height === height), true);
-        };
-    }""",
-    "dash.js": """({ dash }) => {
-        const player = dashjs.MediaPlayer().create();
-        player.updateSettings({ streaming: { utcSynchronization: { enabled: false } } });
-        player.on(dashjs.MediaPlayer.events.ERROR, ({ error }) => note("errors", `dash.js ${error.code} ${error.message}`));
-        player.on(dashjs.MediaPlayer.events.PLAYBACK_ENDED, () => { window.notes.ended = true; });
-        player.on(dashjs.MediaPlayer.events.QUALITY_CHANGE_RENDERED, ({ mediaType, newRepresentation }) => {
-            if (mediaType === "video") note("renditions", newRepresentation?.height);
-        });
-        player.initialize(video, dash, true, 0);
-        window.choose = (height) => {
-            player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
-            const wanted = player.getRepresentationsByType("video").find((one) => one.height === height);
-            player.setRepresentationForTypeById("video", wanted.id, true);
-        };
-    }""",
-}
-#: What plays, and what it is given.
-PLAYERS = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash", "dash.js": "dash"}
-
-
-@dataclass
-class Playing:
-    """A player in a page of its own."""
-
-    name: str
-    page: object
-    complaints: list[str] = field(default_factory=list)
-
-    def seen(self) -> dict:
-        return self.page.evaluate(
-            "() => ({ ...window.notes, time: video.currentTime, length: video.duration, paused: video.paused, "
-            "frames: video.getVideoPlaybackQuality().totalVideoFrames, dropped: video.getVideoPlaybackQuality().droppedVideoFrames, "
-            "height: video.videoHeight })"
-        )
-
-    def picture(self, name: str) -> None:
-        OUTPUT.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=OUTPUT / f"player-{self.name}-{name}.png")
-
-
-@pytest.fixture
-def players(chromium, stack):
-    """Starts every player on a film; a page each, all side by side."""
-    contexts = []
-
-    def start(playback: dict) -> list[Playing]:
-        playing = []
-        for name, kind in PLAYERS.items():
-            context = chromium.new_context(base_url=stack.edge_origin, viewport={"width": 640, "height": 360})
-            contexts.append(context)
-            page = context.new_page()
-            # An empty page of the film's own origin.
-            page.route(
-                "**/test-player",
-                lambda route: route.fulfill(
-                    content_type="text/html", body="<!doctype html><style>*{margin:0;width:100%}</style><video muted></video>"
-                ),
-            )
-            page.goto("/test-player")
-            library = name.partition("-")[0]
-            page.add_script_tag(content=NOTES)
-            page.add_script_tag(path=SCRIPTS[library])
-            page.evaluate(START[library], {**playback, "source": playback[kind]})
-            playing.append(Playing(name, page))
-        return playing
-
-    yield start
-    for context in contexts:
-        context.close()
-
 
 @pytest.fixture(scope="module")
 def long_film(films):
     return films("players.mp4", seconds=SECONDS, size="1280x720", rate=25)
-
-
-def until(playing: list[Playing], true, seconds: float, what: str) -> dict[str, dict]:
-    """Waits until it is so of every player; none may complain meanwhile."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = {player.name: player.seen() for player in playing}
-        assert not any(each["errors"] for each in seen.values()), {name: each["errors"] for name, each in seen.items()}
-        if all(true(each) for each in seen.values()):
-            return seen
-        assert time.monotonic() < deadline, f"{what}: {seen}"
-        time.sleep(0.2)
 
 
 def to_the_end(playing: list[Playing], seconds: float) -> dict[str, dict]:

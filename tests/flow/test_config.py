@@ -69,6 +69,7 @@ def test_each_missing_variable_stops_the_start_and_is_named(stack, logical_id):
         ("TranscodePlan", "MAX_DURATION_SECONDS", "1h"),
         ("TranscodePlan", "CHUNK_SECONDS", "soon"),
         ("TranscodeWork", "LEASE_SECONDS", "never"),
+        ("TranscodeWork", "RETRY_SECONDS", "soon"),
     ],
 )
 def test_a_bad_value_stops_the_start_and_is_named(stack, logical_id, name, value):

@@ -214,6 +214,16 @@ def command(pid: int) -> str:
         return ""
 
 
+def encoding(stack) -> dict[int, list[int]]:
+    """Workers in mid-task, with their ffmpegs."""
+    found = {}
+    for pid in processes(stack, "TranscodeWork"):
+        encoders = [child for child in children(pid) if "libx264" in command(child)]
+        if encoders:
+            found[pid] = encoders
+    return found
+
+
 # ---- Keys, for what could otherwise only be seen by waiting for it to expire
 
 

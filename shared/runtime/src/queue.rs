@@ -1,6 +1,6 @@
 //! SQS batches in, the messages that failed out.
 
-use crate::config::Environment;
+use crate::config::{ConfigError, Environment};
 use crate::telemetry;
 use adapter_sqs::Sqs;
 use app::ports::PortError;
@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 /// outlast the longest task.
 const LEASE: u64 = 60;
 /// SQS hides a message for at most 12 hours.
-const LONGEST_LEASE: u64 = 12 * 3600;
-/// After how many seconds a message that failed once comes again; twice as long after each failure.
-const BACK_OFF: i32 = 15;
+const LONGEST: i32 = 12 * 3600;
+/// After how many seconds a message that failed once comes again, unless `RETRY_SECONDS` says
+/// otherwise; twice as long after each failure.
+const RETRY: u64 = 15;
 /// On which delivery a message is tried for the last time: template.yaml's `maxReceiveCount`.
 pub const MAX_ATTEMPTS: u32 = 5;
 
@@ -39,6 +40,15 @@ impl Message {
         self.attempt >= MAX_ATTEMPTS
     }
 
+    /// How many seconds it stays hidden after it failed. After the last attempt none: nobody tries it
+    /// again, and the dead-letter queue gets it when it is due.
+    fn wait(&self, retry: i32) -> i32 {
+        if self.is_last_attempt() {
+            return 0;
+        }
+        (retry << self.attempt.saturating_sub(1)).min(LONGEST)
+    }
+
     /// The text as JSON.
     ///
     /// # Errors
@@ -53,14 +63,17 @@ impl Message {
 /// that fails is told to SQS alone, and comes again until it ends in the dead-letter queue.
 ///
 /// # Errors
-/// When `LEASE_SECONDS` can't be one, or the runtime API is lost.
+/// When `LEASE_SECONDS` or `RETRY_SECONDS` can't be one, or the runtime API is lost.
 pub async fn serve(
     route: &'static str,
     own: Sqs,
     handle: impl AsyncFn(&Message) -> Result<(), PortError>,
 ) -> Result<(), lambda_runtime::Error> {
-    let lease = Environment::new().number_or("LEASE_SECONDS", LEASE)?.min(LONGEST_LEASE);
-    let lease = i32::try_from(lease)?;
+    let seconds = |name, default| {
+        let seconds = Environment::new().number_or(name, default)?;
+        Ok::<_, ConfigError>(i32::try_from(seconds).map_or(LONGEST, |seconds| seconds.min(LONGEST)))
+    };
+    let (lease, retry) = (seconds("LEASE_SECONDS", LEASE)?, seconds("RETRY_SECONDS", RETRY)?);
     let (own, handle) = (&own, &handle);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let mut failures = SqsBatchResponse::default();
@@ -73,8 +86,7 @@ pub async fn serve(
                 Ok(()) => ("ok", 200),
                 Err(error) => {
                     tracing::error!(request = id, %error, "a message failed");
-                    let wait = BACK_OFF << (message.attempt - 1).min(MAX_ATTEMPTS);
-                    if let Err(error) = own.extend(&message.receipt, wait).await {
+                    if let Err(error) = own.extend(&message.receipt, message.wait(retry)).await {
                         tracing::warn!(request = id, %error, "it comes again later than it could");
                     }
                     let mut failure = BatchItemFailure::default();
@@ -144,5 +156,18 @@ pub fn read(message: SqsMessage) -> Message {
         body: message.body.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         attempt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_waits_longer_each_time_and_not_at_all_when_it_is_given_up() {
+        let message = |attempt| Message { body: String::new(), receipt: String::new(), attempt };
+        let waits = |retry| [1, 2, 3, 4, MAX_ATTEMPTS].map(|attempt| message(attempt).wait(retry));
+        assert_eq!(waits(15), [15, 30, 60, 120, 0]);
+        assert_eq!(waits(LONGEST), [LONGEST, LONGEST, LONGEST, LONGEST, 0]);
     }
 }

@@ -139,9 +139,9 @@ async fn joins(film: &Film) -> Shown {
         plan.works().into_iter().filter(|work| matches!(work, Work::Video { .. })).collect();
     assert!(works.len() > 1, "one chunk joins nothing: {plan:?}");
     let in_one = TranscodePlan { chunk_segments: u64::MAX / 2, split: false, ..plan.clone() };
-    let (init, frames) = shown(film, &plan, &works).await;
     let in_one = in_one.works();
     let (whole_init, whole) = shown(film, &plan, &in_one[in_one.len() - 1..]).await;
+    let (init, frames) = shown(film, &plan, &works).await;
     assert!(init == whole_init, "the init segment depends on the chunk");
     assert_eq!((frames.len(), whole.len()), (plan.grid.frames as usize, plan.grid.frames as usize));
     for (index, (one, other)) in frames.iter().zip(&whole).enumerate() {
@@ -512,27 +512,83 @@ async fn what_cannot_be_shown_is_refused() {
     assert!(reason.contains("picture"), "{reason}");
 }
 
-/// A minute in more than three chunks, at all the rates there are.
+/// When each picture of what was joined last is shown, in seconds.
+fn times(film: &Film) -> Vec<f64> {
+    let joined = film.directory.path().join("joined.mp4").to_string_lossy().into_owned();
+    let looks = ["-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time"];
+    let printed = output("ffprobe", &[&looks[..], &["-of", "csv=p=0", &joined]].concat()).stdout;
+    let text = String::from_utf8(printed).unwrap();
+    let mut times: Vec<f64> =
+        text.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// The film's sound as its task makes it, decoded: samples of one channel.
+async fn heard(film: &Film, plan: &TranscodePlan) -> Vec<f32> {
+    let work = plan.works().into_iter().find(|work| matches!(work, Work::Audio { .. })).unwrap();
+    let output = film.directory.path().join("sound");
+    let pieces = Ffmpeg::for_local_files(tools()).encode(&film.path, &work, &output).await.unwrap();
+    let folder = output.join(&pieces[0].track);
+    let mut media = std::fs::read(folder.join("init.mp4")).unwrap();
+    for number in 1..=pieces[0].encoded.segments.len() {
+        media.extend(std::fs::read(folder.join(format!("{number:05}.m4s"))).unwrap());
+    }
+    let joined = film.directory.path().join("sound.mp4");
+    std::fs::write(&joined, media).unwrap();
+    let joined = joined.to_string_lossy();
+    let bytes = ffmpeg(&["-i", &*joined, "-ac", "1", "-f", "f32le", "-"]);
+    bytes.as_chunks().0.iter().map(|sample| f32::from_le_bytes(*sample)).collect()
+}
+
+/// How far sound may be from its picture, in seconds.
+const SKEW: f64 = 0.020;
+
+/// A minute in more than three chunks, at all the rates there are, with a tone that begins with a
+/// picture of the last second.
 #[tokio::test]
 #[ignore = "takes minutes: make proof"]
 async fn a_minute_at_every_rate() {
-    for (rate, left_out, frames) in [
-        ("24000/1001", "", 1439),
-        ("24", "", 1440),
-        ("25", "", 1500),
-        ("30000/1001", "", 1799),
-        ("30", "", 1800),
-        ("50", "", 3000),
-        ("60", "", 3600),
-        // Of variable rate: every seventh frame, and five seconds in one go.
-        ("30", ",select='mod(n,7)*not(between(n,700,849))+eq(n,1799)'", 1800),
+    for (rate, left_out, frames, marked) in [
+        ("24000/1001", "", 1439, 1415),
+        ("24", "", 1440, 1416),
+        ("25", "", 1500, 1475),
+        ("30000/1001", "", 1799, 1769),
+        ("30", "", 1800, 1770),
+        ("50", "", 3000, 2950),
+        ("60", "", 3600, 3540),
+        // Of variable rate: six of seven frames, and a picture that stands for five seconds.
+        ("30", ",select='eq(n,0)+mod(n,7)*not(between(n,700,849))+eq(n,1799)'", 1800, 1770),
     ] {
-        let picture = numbered("320x180", rate, "60") + left_out;
-        let film = Film::new("film.mp4", &picture, &[&X264[..], &["-fps_mode", "vfr"]].concat());
+        let name = format!("{rate}{left_out}");
+        let picture = numbered("160x96", rate, "60") + left_out;
+        let tone =
+            format!("aevalsrc=exprs='sin(2*PI*880*t)*gte(t,{marked}/({rate}))':s=48000:d=60");
+        let sound = ["-f", "lavfi", "-i", &tone, "-c:a", "aac", "-b:a", "128k"];
+        let film =
+            Film::new("film.mp4", &picture, &[&sound[..], &X264, &["-fps_mode", "vfr"]].concat());
         let probe = film.probe().await;
-        assert!((probe.duration_seconds - 60.0).abs() < 0.05, "{rate}: {probe:?}");
+        assert!((probe.duration_seconds - 60.0).abs() < 0.05, "{name}: {probe:?}");
         let shown = joins(&film).await;
-        assert!(shown.plan.works().len() > 3);
-        assert_eq!(shown.frames.len(), frames, "{rate}{left_out}");
+        assert!(shown.plan.works().len() > 4);
+        assert_eq!(shown.frames.len(), frames, "{name}");
+        let times = times(&film);
+        assert_eq!(times.len(), frames, "{name}");
+        // Every picture at its own time, before a join and after it.
+        let frame_rate = shown.plan.grid.frame_rate.value();
+        for (index, time) in times.iter().enumerate() {
+            assert!((time - index as f64 / frame_rate).abs() < 0.001, "{name}: {index} at {time}");
+        }
+        // A number comes again after 256 frames.
+        let last =
+            shown.numbers().iter().rposition(|number| *number == (marked - 1) % 256).unwrap();
+        let samples = heard(&film, &shown.plan).await;
+        let begins =
+            samples.iter().position(|sample| sample.abs() > 0.1).unwrap() as f64 / 48_000.0;
+        let skew = begins - times[last + 1];
+        assert!(skew.abs() <= SKEW, "{name}: the sound comes {skew} s after its picture");
+        let end = frames as f64 / frame_rate;
+        let skew = samples.len() as f64 / 48_000.0 - end;
+        assert!(skew.abs() <= SKEW, "{name}: the sound ends {skew} s after the picture");
     }
 }
