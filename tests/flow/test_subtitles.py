@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.kit import media
 from tests.kit.client import Refused
 
 SUBRIP = """1
@@ -37,6 +38,13 @@ def texts(player, client, video: str) -> dict:
     return {track.name: track for track in tracks if track.kind == "subtitles"}
 
 
+def offered(player, client, video: str) -> set:
+    """Their names alone: what follows the list may have changed since."""
+    address = client.playback(video)["hls"]
+    tracks = media.master_playlist(player.get(address).raise_for_status().text, address)
+    return {track.name for track in tracks if track.kind == "subtitles"}
+
+
 def until(seen, patience: float = 30):
     """What is published comes by a queue."""
     end = time.monotonic() + patience
@@ -53,7 +61,7 @@ def test_they_are_in_the_playlists_and_cut_like_the_picture(player, as_holder, f
     assert track.durations == [4.0, 2.0]
     first, second = (answer.text for answer in player.fetch(track.segments))
     assert first.startswith("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n")
-    assert "00:00:01.000 --> 00:00:02.500\nGuten Abend, &lt;script&gt;alert(1)&lt;/script&gt; &amp; willkommen." in first
+    assert "00:00:01.000 --> 00:00:02.500\nGuten Abend, alert(1) &amp; willkommen." in first
     assert "Wiedersehen" not in first and "00:00:04.500 --> 00:00:05.500\nAuf Wiedersehen." in second
     assert {answer.headers["Content-Type"] for answer in player.fetch(track.segments)} == {"text/vtt"}
     dash = player.get(as_holder.playback(film_with_subtitles["id"])["dash"]).text
@@ -69,7 +77,8 @@ def test_they_open_by_the_grant_alone(player, as_holder, film_with_subtitles):
 def test_they_come_to_a_film_that_can_be_watched_are_replaced_and_go(player, as_creator, as_holder, film_with_subtitles):
     video = film_with_subtitles["id"]
     as_creator.set_subtitle(video, "en-sdh", WEBVTT, language="en", purpose="hearing_impaired", title='English "SDH"')
-    both = until(lambda: len(found := texts(player, as_holder, video)) == 2 and found)
+    until(lambda: len(offered(player, as_holder, video)) == 2)
+    both = texts(player, as_holder, video)
     assert both["subtitles-en-sdh"].attributes["NAME"] == "English 'SDH'"
     assert "transcribes-spoken-dialog" in both["subtitles-en-sdh"].attributes["CHARACTERISTICS"]
     old = both["subtitles-de"].segments[0].partition("?")[0]
@@ -79,7 +88,7 @@ def test_they_come_to_a_film_that_can_be_watched_are_replaced_and_go(player, as_
     )
     assert "Guten Morgen" in player.get(new.segments[0]).text
     as_creator.delete_subtitle(video, "en-sdh")
-    until(lambda: set(texts(player, as_holder, video)) == {"subtitles-de"})
+    until(lambda: offered(player, as_holder, video) == {"subtitles-de"})
     assert set(as_creator.video(video)["subtitles"]) == {"de"}
 
 

@@ -116,6 +116,7 @@ class Contract:
                     "application/problem+json": json.loads,
                     "application/vnd.apple.mpegurl": as_text,
                     "application/dash+xml": as_text,
+                    "text/vtt": as_text,
                 }
             ),
         )
