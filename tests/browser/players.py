@@ -30,7 +30,7 @@ video.addEventListener("ended", () => { window.notes.ended = true; });
 """
 START = {
     "hls.js": """({ hls }) => {
-        const player = new Hls({ enableWorker: false, startPosition: 0 });
+        const player = new Hls({ enableWorker: false, startPosition: 0, ...window.settings });
         player.on(Hls.Events.ERROR, (_, { fatal, details }) => fatal && note("errors", details));
         player.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => note("renditions", player.levels[level].height));
         player.loadSource(hls);
@@ -46,6 +46,7 @@ START = {
         shaka.polyfill.installAll();
         const player = new shaka.Player();
         await player.attach(video);
+        player.configure(window.settings ?? {});
         player.addEventListener("error", ({ detail }) => note("errors", `shaka ${detail.code}`));
         player.addEventListener("adaptation", ({ newTrack }) => note("renditions", newTrack.height));
         player.addEventListener("variantchanged", ({ newTrack }) => note("renditions", newTrack.height));

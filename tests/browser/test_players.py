@@ -101,3 +101,25 @@ def test_every_player_plays_a_film_that_is_still_transcoded(stack, players, as_c
         assert not late, f"{name} stalled at {late}"
         assert each["frames"] == pytest.approx(SECONDS * 25, abs=2), (name, each)
     as_creator.delete(video)
+
+
+def test_players_that_prefer_av1_and_opus_get_them(stack, players, as_creator, as_holder, films, policy):
+    """Chromium here knows no HEVC: that one is proven by ffmpeg's decoder."""
+    film = films("codecs.mp4", seconds=8, size="320x180", rate=25)
+    with inside.environment(stack, "TranscodePlan", EXTRA_CODECS="hevc,av1,opus"):
+        video = as_creator.upload(film, "In all codecs", policy)["id"]
+        as_creator.wait_for_stage(video, timeout=120)
+    # Shaka's and hls.js's own words for it; each passes over the other's.
+    settings = """window.settings = {
+        preferredVideoCodecs: ["av01"], preferredAudioCodecs: ["opus"],
+        videoPreference: { videoCodec: "av01" }, audioPreference: { audioCodec: "opus" },
+    };"""
+    playing = players(as_holder.playback(video), settings)
+    seen = until(playing, lambda each: each["ended"], 60, "not every player came to the end")
+    assert all(each["time"] == pytest.approx(8, abs=NEAR) for each in seen.values())
+    for player in playing:
+        player.picture("codecs")
+        if player.name.startswith("shaka"):
+            folders = {path.split("/")[3] for path in player.requested if path.endswith(".m4s")}
+            assert folders == {"180p-av1", "audio-opus"}, (player.name, folders)
+    as_creator.delete(video)
