@@ -29,6 +29,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -463,6 +464,18 @@ class Demo:
         if dash != {media.unsigned(address) for address in every}:
             self.table.rows[-1].fault = "DASH and HLS name different files"
         add("DASH segments, no signature", "GET /v/…", 403, self.fetch(sorted(dash))[0])
+        self.look_at_images()
+
+    def look_at_images(self) -> None:
+        poster = self.http.get(self.playback.get("poster", ""), follow_redirects=True)
+        self.table.add("poster", "GET …/poster.jpg", 200, poster.status_code, size_in_words(len(poster.content)), not_jpeg(poster))
+        answer = self.http.get(self.playback["storyboard"])
+        cues = re.findall(r"^(\S+)#xywh=", answer.text, re.MULTILINE)
+        sheets = [self.http.get(urljoin(self.playback["storyboard"], sheet)) for sheet in dict.fromkeys(cues)]
+        statuses = collections.Counter([answer.status_code, *(sheet.status_code for sheet in sheets)])
+        note = f"{len(cues)} pictures on {len(sheets)} sheets, to find a place by"
+        fault = "; ".join(filter(None, map(not_jpeg, sheets))) if sheets else "it names nothing"
+        self.table.add("storyboard", "GET …/storyboard.vtt", 200, statuses, note, fault)
 
     def fetch(self, addresses: list[str], init: str | None = None) -> tuple[collections.Counter, int, str]:
         """Gets them all. Answers with the statuses, the bytes, and what is wrong with the content of the good ones."""
@@ -502,6 +515,10 @@ class Demo:
 
         now = int(time.time())
         return sign(now - 3600), sign(now + 60), "signed by the demo with the stack's key from Secrets Manager, ended an hour ago"
+
+
+def not_jpeg(answer: httpx.Response) -> str:
+    return "" if answer.content.startswith(b"\xff\xd8\xff") else f"{answer.url.path} is no JPEG"
 
 
 def place(condition: dict) -> str:
