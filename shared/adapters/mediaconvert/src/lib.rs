@@ -1,0 +1,1 @@
+//! Films converted by AWS Elemental MediaConvert: one job for all renditions.
