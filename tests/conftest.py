@@ -76,7 +76,7 @@ def stack():
         stack.down()
         shutil.rmtree(stack.state, ignore_errors=True)
     assert stack.engine_environment()["AUTH"] == "true"
-    processes = (stack.edge, stack.solana, stack.second_chain, stack.chain, stack.engine)
+    processes = (stack.edge, stack.solana, stack.second_chain, stack.chain, stack.mediaconvert, stack.engine)
     ours = [process for process in processes if not process.pid()]
     try:
         try:
