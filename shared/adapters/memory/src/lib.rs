@@ -565,5 +565,6 @@ fn made_up(work: &Work, track: &str) -> Piece {
     let timescale = grid.frame_rate.value().round() as u32;
     let encoded = EncodedTrack { codecs: codecs.into(), timescale, kind, segments };
     // The same input always gives the same output here, as it should anywhere.
-    Piece { track: track.to_owned(), init: "0123".into(), first_segment, encoded }
+    let (track, init) = (track.to_owned(), "0123".into());
+    Piece { track, init, first_segment, encoded, elsewhere: None }
 }
