@@ -128,7 +128,7 @@ fn scene(stage: Stage) -> Memory {
 async fn published() -> Memory {
     let memory = scene(Stage::Uploaded);
     let m = &memory;
-    plan_transcode(m, m, m, m, m, m, m, &LIMITS, VIDEO).await.unwrap();
+    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await.unwrap();
     for message in m.take_task_messages() {
         run_task(m, m, m, m, m, m, m, m, &message).await.unwrap();
     }
@@ -203,7 +203,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         }
         "video-delete" => {
             let owner = caller(request)?;
-            delete_video(m, m, m, m, m, &owner, &http::video_id(request)?).await?;
+            delete_video(m, m, m, m, m, Some(m), &owner, &http::video_id(request)?).await?;
         }
         "chain-verify" => {
             caller(request)?;
