@@ -31,12 +31,12 @@ def wait_until(true, seconds: float, what, interval: float = 0.2):
 
 
 def functions() -> dict[str, dict]:
-    """Logical id -> properties, of every function of the template."""
+    """Logical id -> properties, of every function that the template always has."""
     template = read_template()
     return {
         logical_id: resource["Properties"] | {"Binary": resource["Metadata"]["BuildProperties"]["Binary"]}
         for logical_id, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and "Condition" not in resource
     }
 
 

@@ -1,7 +1,7 @@
 //! A job tells how it is: note how far, take over what it made, try again, or give up.
 
 use crate::convert_video::start;
-use crate::plan_transcode::{Failure, PublishMessage, fail};
+use crate::plan_transcode::{ConvertMessage, Failure, PublishMessage, fail};
 use crate::ports::{
     Clock, ConversionStore, Converter, Events, MediaStore, PortError, Queue, TaskStore, VideoStore,
 };
@@ -29,6 +29,16 @@ pub struct JobNews {
 pub struct JobEvent {
     source: String,
     detail: Detail,
+}
+
+/// What comes to whoever converts: from our own functions, or from the service.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ConvertNews {
+    /// To do something.
+    Order(ConvertMessage),
+    /// How a job is.
+    Event(JobEvent),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

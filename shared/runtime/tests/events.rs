@@ -16,9 +16,10 @@ use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
+use app::follow_job::ConvertNews;
 use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
-use app::plan_transcode::{PublishMessage, TaskMessage, plan_transcode};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
 use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
@@ -249,6 +250,19 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
         }),
         "transcode-publish" => message.json::<PublishMessage>().map(|message| {
             assert_eq!(message.video, VIDEO);
+        }),
+        "transcode-convert" => message.json::<ConvertNews>().and_then(|news| match news {
+            ConvertNews::Order(ConvertMessage::Convert(id)) => {
+                assert_eq!(id, VIDEO);
+                Ok(())
+            }
+            ConvertNews::Order(ConvertMessage::Cancel(job)) => {
+                assert!(!job.is_empty());
+                Ok(())
+            }
+            ConvertNews::Event(event) => event.news().map(|news| {
+                assert_eq!((news.video.as_str(), news.attempt), (VIDEO, 1));
+            }),
         }),
         other => panic!("{other} has no queue"),
     };
