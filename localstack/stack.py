@@ -14,6 +14,7 @@ The demo and the tests import it:
 Variables: STREAMGATE_CACHE (default <repository>/.cache), STREAMGATE_STATE (default <cache>/state),
 STREAMGATE_ENGINE_PORT 4566, STREAMGATE_CHAIN_PORT 8545, STREAMGATE_CHAIN_ID 31337, STREAMGATE_EDGE_PORT 8088,
 STREAMGATE_SOLANA_PORT 8899, STREAMGATE_MEDIACONVERT_PORT (the engine's and 3),
+STREAMGATE_TRANSCODER (ffmpeg, or mediaconvert: by the stand-in),
 STREAMGATE_CREATORS (default: the chain's first account), CARGO_TARGET_DIR (default <cache>/target). For other engines:
 STREAMGATE_ENGINE=external (use what answers on the engine's port), STREAMGATE_CHAIN_RPC (the chain as functions see it).
 """
@@ -383,6 +384,8 @@ class Stack:
             "Chains": json.dumps(self.chains(), separators=(",", ":")),
             # What is shown on one machine is short: cut finely, it can be watched soon, and progress is seen.
             "ChunkSeconds": "8",
+            # Said always: a deploy that leaves a parameter out keeps its last value.
+            "Transcoder": os.environ.get("STREAMGATE_TRANSCODER", "ffmpeg"),
             **changes,
         }
 

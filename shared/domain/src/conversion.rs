@@ -278,8 +278,11 @@ mod tests {
         assert_eq!(spoilt(|listed, _| listed[2].lengths.push(1)), "audio");
         assert_eq!(spoilt(|listed, _| listed[2].lengths.clear()), "audio");
         assert_eq!(spoilt(|listed, _| listed[2].codecs.clear()), "audio");
-        assert_eq!(spoilt(|_, sizes| drop(sizes.remove("film-720p_000000002.cmfv"))), "720p");
-        assert_eq!(spoilt(|_, sizes| drop(sizes.insert("film-720pinit.cmfv".into(), 0))), "720p");
+        assert_eq!(
+            spoilt(|_, sizes| sizes.retain(|file, _| !file.ends_with("p_000000002.cmfv"))),
+            "360p"
+        );
+        assert_eq!(spoilt(|_, sizes| *sizes.get_mut("film-720pinit.cmfv").unwrap() = 0), "720p");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Representation>, Unreadable> {
         return Err(bad("it is too large"));
     }
     let mut reader = Reader::from_reader(text);
-    let mut levels = vec![Level { offset: 0, ..Level::default() }];
+    let mut levels = vec![Level::default()];
     let (mut found, mut depth, mut is_static) = (Vec::new(), 0, false);
     loop {
         match reader.read_event().map_err(bad)? {
