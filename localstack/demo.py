@@ -579,7 +579,7 @@ def main() -> int:
     try:
         stack = Stack()
         # The edge before what it asks, and the engine last.
-        ours = [process for process in (stack.edge, stack.solana, stack.chain, stack.engine) if not process.pid()]
+        ours = [process for process in (stack.edge, stack.solana, stack.chain, stack.mediaconvert, stack.engine) if not process.pid()]
         demo = Demo(stack, screen, film)
         demo.run()
         demo.table.show(screen)

@@ -13,7 +13,8 @@ The demo and the tests import it:
 
 Variables: STREAMGATE_CACHE (default <repository>/.cache), STREAMGATE_STATE (default <cache>/state),
 STREAMGATE_ENGINE_PORT 4566, STREAMGATE_CHAIN_PORT 8545, STREAMGATE_CHAIN_ID 31337, STREAMGATE_EDGE_PORT 8088,
-STREAMGATE_SOLANA_PORT 8899,
+STREAMGATE_SOLANA_PORT 8899, STREAMGATE_MEDIACONVERT_PORT (the engine's and 3),
+STREAMGATE_TRANSCODER (ffmpeg, or mediaconvert: by the stand-in),
 STREAMGATE_CREATORS (default: the chain's first account), CARGO_TARGET_DIR (default <cache>/target). For other engines:
 STREAMGATE_ENGINE=external (use what answers on the engine's port), STREAMGATE_CHAIN_RPC (the chain as functions see it).
 """
@@ -83,11 +84,13 @@ class Stack:
         self.second_chain_port = self.chain_port + 2
         self.edge_port = _number("STREAMGATE_EDGE_PORT", 8088)
         self.solana_port = _number("STREAMGATE_SOLANA_PORT", 8899)
+        self.mediaconvert_port = _number("STREAMGATE_MEDIACONVERT_PORT", self.engine_port + 3)
         self.engine_url = f"http://127.0.0.1:{self.engine_port}"
         self.chain_url = f"http://127.0.0.1:{self.chain_port}"
         self.second_chain_url = f"http://127.0.0.1:{self.second_chain_port}"
         self.edge_origin = f"http://127.0.0.1:{self.edge_port}"
         self.solana_url = f"http://127.0.0.1:{self.solana_port}"
+        self.mediaconvert_url = f"http://127.0.0.1:{self.mediaconvert_port}"
         # Another engine than ours, started by somebody else: compose.yaml.
         self.external = os.environ.get("STREAMGATE_ENGINE") == "external"
         self.engine = Process("engine", self.state)
@@ -95,6 +98,7 @@ class Stack:
         self.second_chain = Process("second-chain", self.state)
         self.edge = Process("edge", self.state)
         self.solana = Process("solana", self.state)
+        self.mediaconvert = Process("mediaconvert", self.state)
 
     # ---- AWS as the engine has it ----------------------------------------------------------------------------------
 
@@ -103,6 +107,7 @@ class Stack:
         """For an SDK, as the engine's root. The user's own profiles and keys stay out of it."""
         return {
             "AWS_ENDPOINT_URL": self.engine_url,
+            "AWS_ENDPOINT_URL_MEDIACONVERT": self.mediaconvert_url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ACCESS_KEY_ID": ROOT_KEY,
@@ -123,7 +128,7 @@ class Stack:
             aws_access_key_id=access_key, aws_secret_access_key=secret_key, aws_session_token=token, region_name=REGION
         ).client(
             service,
-            endpoint_url=self.engine_url,
+            endpoint_url=self.mediaconvert_url if service == "mediaconvert" else self.engine_url,
             config=botocore.config.Config(
                 s3={"addressing_style": "path"}, retries={"max_attempts": 2}, max_pool_connections=32, read_timeout=120
             ),
@@ -253,6 +258,22 @@ class Stack:
         self.solana.start(["node", str(Path(__file__).parent / "solana" / "server.mjs")], environment)
         self.solana.wait_ready(lambda: (_rpc(self.solana_url, "getGenesisHash") or "").startswith(SOLANA.split(":")[1]))
 
+    def start_mediaconvert(self) -> None:
+        """The stand-in for MediaConvert. Its client is the engine, for CloudFormation, and one function."""
+        if self.external or self.mediaconvert.pid():
+            return
+        self.mediaconvert.stop()
+        require_port(self.mediaconvert_port, "STREAMGATE_MEDIACONVERT_PORT", "stand-in for MediaConvert")
+        environment = {
+            **self.plain_environment,
+            **self.aws_environment,
+            "FFMPEG_DIRECTORY": str(self.ffmpeg_directory()),
+            "MEDIACONVERT_PORT": str(self.mediaconvert_port),
+            "MEDIACONVERT_STATE": str(self.state / "mediaconvert.json"),
+        }
+        self.mediaconvert.start([sys.executable, "-m", "mediaconvert.server"], environment, Path(__file__).parent)
+        self.mediaconvert.wait_ready(lambda: _answers(self.mediaconvert_url))
+
     def anvil(self) -> Path:
         machine = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
         path = Path(f"npm/node_modules/@foundry-rs/anvil-linux-{machine}/bin/anvil")
@@ -350,6 +371,8 @@ class Stack:
             "Chains": json.dumps(self.chains(), separators=(",", ":")),
             # What is shown on one machine is short: cut finely, it can be watched soon, and progress is seen.
             "ChunkSeconds": "8",
+            # Said always: a deploy that leaves a parameter out keeps its last value.
+            "Transcoder": os.environ.get("STREAMGATE_TRANSCODER", "ffmpeg"),
             **changes,
         }
 
@@ -432,8 +455,9 @@ class Stack:
             (self.chain, self.chain_port, "STREAMGATE_CHAIN_PORT", "chain"),
             (self.edge, self.edge_port, "STREAMGATE_EDGE_PORT", "edge"),
             (self.solana, self.solana_port, "STREAMGATE_SOLANA_PORT", "Solana chain"),
+            (self.mediaconvert, self.mediaconvert_port, "STREAMGATE_MEDIACONVERT_PORT", "stand-in for MediaConvert"),
         ):
-            if not process.pid() and not (process is self.engine and self.external):
+            if not process.pid() and not (process in (self.engine, self.mediaconvert) and self.external):
                 process.stop()
                 require_port(port, variable, what)
         # One at a time per cache: a demo and a test run share what is built, `sam build` empties its directory first, and
@@ -443,6 +467,7 @@ class Stack:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._step("build", self.build, "built", "unchanged")
             self._step("engine", self.start_engine, f"on {self.engine_url}")
+            self._step("convert", self.start_mediaconvert, f"on {self.mediaconvert_url}")
             self._step("chain", self.start_chain, f"on {self.chain_url}, eip155:{self.chain_id}")
             self._step("solana", self.start_solana, f"on {self.solana_url}, {SOLANA}")
             changed = self._step("deploy", lambda: self.deploy(**changes), "deployed", "unchanged")
@@ -457,12 +482,12 @@ class Stack:
         return result
 
     def down(self) -> None:
-        for process in (self.edge, self.solana, self.second_chain, self.chain, self.engine):
+        for process in (self.edge, self.solana, self.second_chain, self.chain, self.mediaconvert, self.engine):
             if process.stop():
                 self.say(f"{process.name:<8} stopped")
 
     def status(self) -> dict:
-        running = {process.name: process.pid() for process in (self.engine, self.chain, self.solana, self.edge)}
+        running = {process.name: process.pid() for process in (self.engine, self.mediaconvert, self.chain, self.solana, self.edge)}
         stack = self.status_of_stack() if running["engine"] else None
         return {
             "processes": running,

@@ -33,6 +33,8 @@ os.environ.setdefault("STREAMGATE_CHAIN_PORT", "28545")
 os.environ.setdefault("STREAMGATE_CHAIN_ID", "1")
 os.environ.setdefault("STREAMGATE_EDGE_PORT", "28088")
 os.environ.setdefault("STREAMGATE_SOLANA_PORT", "28899")
+# Films of seconds are converted in seconds: status updates come five times a second, not every ten.
+os.environ.setdefault("MEDIACONVERT_HURRY", "50")
 PROXY_PORT = int(os.environ.setdefault("STREAMGATE_PROXY_PORT", str(int(os.environ["STREAMGATE_CHAIN_PORT"]) + 1)))
 KEEP = os.environ.get("STREAMGATE_KEEP", "") not in ("", "0")
 
@@ -76,14 +78,12 @@ def stack():
         stack.down()
         shutil.rmtree(stack.state, ignore_errors=True)
     assert stack.engine_environment()["AUTH"] == "true"
-    processes = (stack.edge, stack.solana, stack.second_chain, stack.chain, stack.engine)
+    processes = (stack.edge, stack.solana, stack.second_chain, stack.chain, stack.mediaconvert, stack.engine)
     ours = [process for process in processes if not process.pid()]
     try:
         try:
             stack.start_second_chain()
-            chains = json.dumps(configured_chains(stack), separators=(",", ":"))
-            # A chunk is one segment: a film of some seconds is cut as one of hours is.
-            stack.up(Chains=chains, MaxDurationSeconds=str(LONGEST), ChunkSeconds="4", **FRESHNESS)
+            stack.up(**parameters(stack))
         except StackError as problem:
             # Once, and not for each of some hundred tests.
             pytest.exit(f"the stack did not start: {problem}", returncode=1)
@@ -94,6 +94,18 @@ def stack():
         if not KEEP:
             for process in ours:
                 process.stop()
+
+
+def parameters(stack) -> dict[str, str]:
+    chains = json.dumps(configured_chains(stack), separators=(",", ":"))
+    # A chunk is one segment: a film of some seconds is cut as one of hours is.
+    return {"Chains": chains, "MaxDurationSeconds": str(LONGEST), "ChunkSeconds": "4", **FRESHNESS}
+
+
+@pytest.fixture(scope="session")
+def redeploy(stack):
+    """`redeploy(Name="value")`: the stack with other parameters than the tests'. Without any it is as before."""
+    return lambda **changes: stack.deploy(**parameters(stack) | changes)
 
 
 def configured_chains(stack) -> list[dict]:

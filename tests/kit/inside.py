@@ -30,13 +30,13 @@ def wait_until(true, seconds: float, what, interval: float = 0.2):
 # ---- The template
 
 
-def functions() -> dict[str, dict]:
-    """Logical id -> properties, of every function of the template."""
+def functions(optional: bool = False) -> dict[str, dict]:
+    """Logical id -> properties, of every function that the template always has, or of all."""
     template = read_template()
     return {
         logical_id: resource["Properties"] | {"Binary": resource["Metadata"]["BuildProperties"]["Binary"]}
         for logical_id, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == "AWS::Serverless::Function" and (optional or "Condition" not in resource)
     }
 
 
@@ -104,14 +104,19 @@ def playlist_objects(stack, video: str) -> set[str]:
     return {f"{folder}/{name}" for name in names}
 
 
+def queues(stack) -> list[str]:
+    """The outputs with the addresses of all queues that the stack has now."""
+    wanted = [f"{name}{kind}Url" for name in ("Plan", "Task", "Publish", "Convert") for kind in ("Queue", "DeadLetters")]
+    return [output for output in wanted if output in stack.outputs()]
+
+
 def queue_sizes(stack) -> dict[str, int]:
     """Messages, also those at work, of every queue."""
     sizes = {}
-    for name in ("Plan", "Task", "Publish"):
-        for kind in ("Queue", "DeadLetters"):
-            wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-            answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output(f"{name}{kind}Url"), AttributeNames=wanted)
-            sizes[f"{name}{kind}"] = sum(int(value) for value in answer["Attributes"].values())
+    for output in queues(stack):
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.output(output), AttributeNames=wanted)
+        sizes[output.removesuffix("Url")] = sum(int(value) for value in answer["Attributes"].values())
     return sizes
 
 
@@ -122,13 +127,12 @@ def wait_for_empty_queues(stack, seconds: float) -> None:
 
 def purge(stack) -> None:
     """Empties every queue: what one test left must not be the next one's."""
-    for name in ("Plan", "Task", "Publish"):
-        for kind in ("Queue", "DeadLetters"):
-            stack.client("sqs").purge_queue(QueueUrl=stack.output(f"{name}{kind}Url"))
+    for output in queues(stack):
+        stack.client("sqs").purge_queue(QueueUrl=stack.output(output))
 
 
 def send(stack, queue: str, body: dict) -> None:
-    """`queue` is Plan, Task or Publish."""
+    """`queue` is Plan, Task, Publish or Convert."""
     more = {}
     if queue == "Publish":
         more = {"MessageGroupId": body["video"], "MessageDeduplicationId": os.urandom(16).hex()}

@@ -127,7 +127,7 @@ class _Stack:
         from tests.kit.wallet import Wallet
 
         self.stack = stack = Stack(say=self.say)
-        self.ours = [stack.edge, stack.solana, stack.second_chain, stack.chain, stack.engine]
+        self.ours = [stack.edge, stack.solana, stack.second_chain, stack.chain, stack.mediaconvert, stack.engine]
         self.third = Process("third-chain", stack.state)
         self.ours.append(self.third)
         port = PORT + 6

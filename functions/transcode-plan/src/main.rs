@@ -30,13 +30,16 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, &table);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         let next = &Sqs::new(&aws, environment.text("TASK_QUEUE_URL")?);
+        // Absent where our own workers do it all.
+        let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
+        let jobs = jobs.as_ref();
         let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
         let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
         queue::serve("transcode-plan", own, async move |message| {
             for key in queue::created_objects(message)? {
                 let Some(id) = video_of_source(&key) else { continue };
                 let planned = plan_transcode(
-                    &System, videos, tasks, uploads, ffmpeg, next, events, limits, id,
+                    &System, videos, tasks, uploads, ffmpeg, next, jobs, events, limits, id,
                 );
                 if let Err(error) = planned.await {
                     if message.is_last_attempt() {

@@ -2,6 +2,7 @@
 
 use adapter_dynamodb::{Tasks, Videos};
 use adapter_s3::S3;
+use adapter_sqs::Sqs;
 use app::delete_video::delete_video;
 use app::ports::System;
 use runtime::http::{self, Reply};
@@ -16,10 +17,13 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, &table);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
+        // Absent where no film is converted by a job.
+        let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
+        let jobs = jobs.as_ref();
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
-            delete_video(&System, videos, tasks, uploads, media, caller, &id).await?;
+            delete_video(&System, videos, tasks, uploads, media, jobs, caller, &id).await?;
             Ok(Reply::empty())
         })
         .await

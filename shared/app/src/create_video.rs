@@ -100,6 +100,7 @@ pub async fn create_video(
         tasks_done: 0,
         plan: None,
         planned_at: None,
+        conversion: None,
         segments_shown: 0,
         created_at: now,
         updated_at: now,

@@ -1,20 +1,24 @@
 //! `DELETE /v1/videos/{id}`: a video and all that was made of it.
 
-use crate::ports::{Change, Clock, MediaStore, TaskStore, UploadStore, VideoStore};
+use crate::plan_transcode::ConvertMessage;
+use crate::ports::{Change, Clock, MediaStore, Queue, TaskStore, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::session::Session;
-use domain::video::{Stage, media_folder, source_key};
+use domain::video::{Stage, Video, media_folder, source_key};
 
-/// Deletes a video. Asked again after a fault, it goes on where it stopped.
+/// Deletes a video. Asked again after a fault, it goes on where it stopped. A job that converts it is
+/// ended, and what it still writes goes when it says that it is over.
 ///
 /// # Errors
 /// Not found for all but the owner.
+#[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn delete_video(
     clock: &impl Clock,
     videos: &impl VideoStore,
     tasks: &impl TaskStore,
     uploads: &impl UploadStore,
     media: &impl MediaStore,
+    conversions: Option<&impl Queue<ConvertMessage>>,
     caller: &Session,
     id: &str,
 ) -> Result<(), Error> {
@@ -31,9 +35,21 @@ pub async fn delete_video(
     if !videos.advance(id, &ALIVE, &Change::Deleting, clock.now()).await? {
         return Err(Problem::NotFound.into());
     }
+    // Read again: a job may have got its id just before.
+    let job = videos.get(id).await?.and_then(job_of);
+    if let Some(job) = job {
+        match conversions {
+            Some(queue) => queue.send(&ConvertMessage::Cancel(job)).await?,
+            None => tracing::warn!(video = id, job, "nobody is left to end its job"),
+        }
+    }
     uploads.remove(&source_key(id), &video.upload_id).await?;
     media.remove_folder(&media_folder(id)).await?;
     tasks.remove(id).await?;
     videos.remove(id).await?;
     Ok(())
+}
+
+fn job_of(video: Video) -> Option<String> {
+    video.conversion?.job
 }

@@ -4,8 +4,10 @@
 //! behind a trait of [`ports`]; which adapter stands behind it is the function's choice.
 
 pub mod complete_upload;
+pub mod convert_video;
 pub mod create_video;
 pub mod delete_video;
+pub mod follow_job;
 pub mod gate;
 pub mod grant_playback;
 pub mod open_session;

@@ -37,8 +37,19 @@ pub struct PublishMessage {
     pub task: String,
 }
 
+/// What whoever converts by jobs is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ConvertMessage {
+    /// To have that video converted.
+    Convert(String),
+    /// To end that job.
+    Cancel(String),
+}
+
 /// Plans a video's transcode. The plan is written first, and once; done twice or late, it only sends
-/// again what is not finished.
+/// again what is not finished. Where there is a queue of `conversions`, new videos are converted by a
+/// job; one that was planned otherwise stays with who has it.
 ///
 /// # Errors
 /// What is worth another try. An input that can't become a film fails the video instead.
@@ -50,6 +61,7 @@ pub async fn plan_transcode(
     uploads: &impl UploadStore,
     transcoder: &impl Transcoder,
     queue: &impl Queue<TaskMessage>,
+    conversions: Option<&impl Queue<ConvertMessage>>,
     events: &impl Events,
     limits: &Limits,
     id: &str,
@@ -84,6 +96,9 @@ pub async fn plan_transcode(
                 Err(error) => tracing::warn!(video = id, %error, "the film could not be sampled"),
             }
         }
+        if conversions.is_some() {
+            plan = plan.for_job();
+        }
         let change = Change::Transcoding { plan, duration_seconds: probe.duration_seconds };
         videos.advance(id, &BEFORE, &change, clock.now()).await?;
     }
@@ -107,8 +122,14 @@ pub async fn plan_transcode(
         .into_iter()
         .filter_map(|task| task.output.is_some().then_some(task.task))
         .collect();
-    for work in works {
-        if !finished.contains(&work.name()) {
+    let open: Vec<_> = works.into_iter().filter(|work| !finished.contains(&work.name())).collect();
+    if open.iter().any(|work| !plan.is_ours(work)) {
+        let gone = || PortError::new("conversions", "the stack has no such transcoder any more");
+        let conversions = conversions.ok_or_else(gone)?;
+        conversions.send(&ConvertMessage::Convert(id.to_owned())).await?;
+    }
+    for work in open {
+        if plan.is_ours(&work) {
             queue.send(&TaskMessage { video: id.to_owned(), task: work.name() }).await?;
         }
     }

@@ -6,6 +6,7 @@
 
 use domain::Seconds;
 use domain::account::{Address, ChainId, Genesis, Wallet};
+use domain::conversion::{Conversion, JobState};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::Grant;
 use domain::ladder::{Probe, TranscodePlan, Work};
@@ -107,6 +108,19 @@ pub trait VideoStore {
     ) -> Result<bool, PortError>;
     /// Forgets one.
     async fn remove(&self, id: &str) -> Result<(), PortError>;
+}
+
+/// The jobs that videos wait for, each kept with its video.
+pub trait ConversionStore {
+    /// Puts `to` in the place of `from` (none: there was none yet), if the video still is open and
+    /// nobody else was quicker; false if not.
+    async fn replace(
+        &self,
+        video: &str,
+        from: Option<&Conversion>,
+        to: &Conversion,
+        now: Seconds,
+    ) -> Result<bool, PortError>;
 }
 
 /// A move from one stage to another, with what comes with it.
@@ -239,6 +253,8 @@ pub trait MediaStore {
     -> Result<u64, PortError>;
     /// Reads an object.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError>;
+    /// The names of all objects under a folder, without it, and their sizes in bytes.
+    async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, PortError>;
     /// Removes every object under a folder.
     async fn remove_folder(&self, folder: &str) -> Result<(), PortError>;
 }
@@ -351,6 +367,28 @@ pub trait Transcoder {
     async fn measure(&self, source_url: &str, plan: &TranscodePlan) -> Result<f64, MediaError>;
     /// Encodes one task's part; segments appear in the answer's folder until it is dropped.
     async fn encode(&self, source_url: &str, work: &Work) -> Result<Encoded, MediaError>;
+}
+
+/// Has whole films converted by jobs of another service, which tells by events how far they are.
+pub trait Converter {
+    /// Starts a job. The same order again within a minute is the same job; later it may be another.
+    /// Answers with its id.
+    async fn submit(&self, order: &JobOrder<'_>) -> Result<String, MediaError>;
+    /// Ends a job; one that is over stays as it is.
+    async fn cancel(&self, job: &str) -> Result<(), PortError>;
+    /// How it is.
+    async fn state(&self, job: &str) -> Result<JobState, PortError>;
+}
+
+/// What a job is to do; where its files go follows from it, see [`domain::conversion`].
+#[derive(Debug, Clone, Copy)]
+pub struct JobOrder<'a> {
+    /// The video.
+    pub video: &'a str,
+    /// What to make.
+    pub plan: &'a TranscodePlan,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
 }
 
 /// The files that a task made: of each piece its init segment, or the whole of a text, and its

@@ -4,6 +4,7 @@ use crate::ports::{Clock, TaskStore, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::account::Wallet;
 use domain::label::Label;
+use domain::ladder::Maker;
 use domain::session::Session;
 use domain::video::{Stage, Task, Video};
 use domain::{Seconds, rfc3339};
@@ -65,17 +66,27 @@ impl Progress {
     fn of(video: &Video, tasks: &[Task], now: Seconds) -> Option<Self> {
         let plan = video.plan.as_ref().filter(|_| video.stage == Stage::Transcoding)?;
         let all = plan.grid.segments();
+        let percent = f64::from(video.conversion.as_ref().map_or(0, |job| job.percent.min(100)));
+        let works = plan.works();
+        let ours = |name: &str| {
+            works.iter().filter(|work| work.tracks().contains(&name)).all(|work| plan.is_ours(work))
+        };
         let pieces = || tasks.iter().filter_map(|task| task.output.as_ref()).flatten();
         let track = |name: &str| {
             let segments: usize = pieces()
                 .filter(|piece| piece.track == name)
                 .map(|piece| piece.encoded.segments.len())
                 .sum();
-            let done = (segments as f64 / all.max(1) as f64).min(1.0);
+            // Of what a job makes nothing is finished before all is; it says how far it is.
+            let begun = if ours(name) { 0.0 } else { percent / 100.0 };
+            let done = (segments as f64 / all.max(1) as f64).clamp(begun, 1.0);
             TrackProgress { name: name.to_owned(), done }
         };
         let shown = plan.grid.frames_of(&(0..video.segments_shown)).end;
-        let (done, total) = (u64::from(video.tasks_done), u64::from(video.tasks_total));
+        let (done, total) = match plan.maker {
+            Maker::Tasks => (u64::from(video.tasks_done), u64::from(video.tasks_total)),
+            Maker::Job => (percent as u64, 100),
+        };
         let taken = now.saturating_sub(video.planned_at.unwrap_or(now));
         Some(Self {
             tracks: plan.tracks().into_iter().map(track).collect(),

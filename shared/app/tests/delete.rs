@@ -19,11 +19,13 @@ use domain::video::{Stage, Video};
 const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 async fn delete(memory: &Memory, who: Address) -> Result<(), Error> {
-    delete_video(memory, memory, memory, memory, memory, &session(who), VIDEO).await
+    let m = memory;
+    delete_video(m, m, m, m, m, Some(m), &session(who), VIDEO).await
 }
 
 async fn plan(memory: &Memory) -> Result<(), PortError> {
-    plan_transcode(memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO).await
+    let m = memory;
+    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await
 }
 
 async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {

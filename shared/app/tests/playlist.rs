@@ -23,7 +23,7 @@ const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 /// A film as it is published, and the token of a holder's grant.
 async fn scene() -> (Memory, String) {
     let m = Memory::with_video(Stage::Uploaded);
-    plan_transcode(&m, &m, &m, &m, &m, &m, &m, &LIMITS, VIDEO).await.unwrap();
+    plan_transcode(&m, &m, &m, &m, &m, &m, None::<&Memory>, &m, &LIMITS, VIDEO).await.unwrap();
     for message in m.take_task_messages() {
         run_task(&m, &m, &m, &m, &m, &m, &m, &m, &message).await.unwrap();
     }
@@ -151,7 +151,7 @@ async fn with_a_store_down_nothing_is_signed() {
 async fn a_grant_outlives_its_video_and_opens_nothing() {
     let (memory, token) = scene().await;
     let m = &memory;
-    delete_video(m, m, m, m, m, &session(CREATOR), VIDEO).await.unwrap();
+    delete_video(m, m, m, m, m, Some(m), &session(CREATOR), VIDEO).await.unwrap();
     assert_eq!(memory.grant_count(), 1);
     let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
     assert_eq!(problem(outcome), Problem::GrantInvalid);

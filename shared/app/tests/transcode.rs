@@ -19,7 +19,8 @@ const SECOND: &str = "360p+720p-00003";
 const SOUND: &str = "audio";
 
 async fn plan(memory: &Memory) -> Result<(), PortError> {
-    plan_transcode(memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO).await
+    let m = memory;
+    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await
 }
 
 async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
@@ -379,7 +380,7 @@ async fn the_first_plan_counts() {
         at_once(async {
             let limits = domain::ladder::Limits { chunk_seconds: 60, ..LIMITS };
             let m = memory;
-            plan_transcode(m, m, m, m, m, m, m, &limits, VIDEO).await.unwrap();
+            plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &limits, VIDEO).await.unwrap();
         });
     });
     plan(&memory).await.unwrap();

@@ -179,7 +179,16 @@ async fn a_planner_that_is_quicker_is_not_undone() {
     memory.receive_all();
     memory.meanwhile("video.advance", |memory| {
         at_once(plan_transcode(
-            memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO,
+            memory,
+            memory,
+            memory,
+            memory,
+            memory,
+            memory,
+            None::<&Memory>,
+            memory,
+            &LIMITS,
+            VIDEO,
         ))
         .unwrap();
     });

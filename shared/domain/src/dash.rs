@@ -4,9 +4,7 @@ use std::fmt::Write;
 
 use crate::label::Purpose;
 use crate::ladder::Ratio;
-use crate::presentation::{
-    EncodedTrack, Growing, INIT_FILE, Links, Presentation, Track, TrackKind, names,
-};
+use crate::presentation::{EncodedTrack, Growing, Links, Presentation, Track, TrackKind, names};
 use crate::rfc3339;
 
 /// The manifest over the same segments as the HLS playlists.
@@ -179,12 +177,13 @@ fn representation(text: &mut String, track: &Track, links: &Links) {
     }
     let (before, after) = links.around(track);
     let (before, after) = (template(&before), template(after));
+    let (init, segments) = (escape(track.whole_file()), escape(&track.segment_template()));
     put(
         text,
         format_args!(
             "<SegmentTemplate timescale=\"{}\" startNumber=\"1\" \
-             initialization=\"{before}{INIT_FILE}{after}\" \
-             media=\"{before}$Number%05d$.m4s{after}\">\n<SegmentTimeline>\n",
+             initialization=\"{before}{init}{after}\" \
+             media=\"{before}{segments}{after}\">\n<SegmentTimeline>\n",
             encoded.timescale,
         ),
     );
@@ -245,6 +244,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::presentation::INIT_FILE;
     use crate::presentation::tests::{any_links, any_presentation, film, rich_film};
     use proptest::prelude::*;
     use quick_xml::Reader;

@@ -180,7 +180,7 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         ),
     );
     if !matches!(encoded.kind, TrackKind::Text { .. }) {
-        let settings = encoded.kind.whole_file();
+        let settings = track.whole_file();
         put(&mut text, format_args!("#EXT-X-MAP:URI=\"{before}{settings}{after}\"\n"));
     }
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
@@ -196,7 +196,7 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
         if key_frames {
             put(&mut text, format_args!("#EXT-X-BYTERANGE:{}@0\n", segment.key_bytes));
         }
-        for part in [&before, &encoded.kind.segment_file(number), after, "\n"] {
+        for part in [&before, &track.segment_file(number), after, "\n"] {
             text.push_str(part);
         }
     }

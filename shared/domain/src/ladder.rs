@@ -497,6 +497,17 @@ impl Work {
     }
 }
 
+/// Who makes pictures and sound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Maker {
+    /// Our own workers, task by task.
+    #[default]
+    Tasks,
+    /// One job of another service, for the whole film; see [`crate::conversion`].
+    Job,
+}
+
 /// What is to be done for a film. Small however long the film is: the works follow from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TranscodePlan {
@@ -520,9 +531,27 @@ pub struct TranscodePlan {
     /// The subtitles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<Text>,
+    /// Who makes pictures and sound; texts are always our own workers'.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub maker: Maker,
 }
 
 impl TranscodePlan {
+    /// The same for one job, which makes every track in one go: so each track is one work. It makes
+    /// what everybody can play, and no images.
+    #[must_use]
+    pub fn for_job(mut self) -> Self {
+        let chunk_segments = self.grid.segments();
+        self.renditions.retain(|rendition| rendition.codec == VideoCodec::H264);
+        self.sounds.retain(|sound| sound.codec == AudioCodec::Aac);
+        Self { maker: Maker::Job, split: true, chunk_segments, images: None, ..self }
+    }
+
+    /// Whether our own workers do it.
+    pub fn is_ours(&self, work: &Work) -> bool {
+        self.maker == Maker::Tasks || matches!(work, Work::Text { .. })
+    }
+
     /// One per task, in the order in which viewers need them: sound and subtitles, and then the
     /// film from its beginning on.
     pub fn works(&self) -> Vec<Work> {
@@ -652,7 +681,17 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
     let (chunk_segments, split) = chunks(&grid, &renditions, picture, limits.chunk_seconds as f64);
     let images = Some(images(width, height, &grid));
     let (sounds, texts) = (sounds(&probe.audio, limits.extras), texts(&probe.texts));
-    Ok(TranscodePlan { grid, renditions, chunk_segments, split, picture, images, sounds, texts })
+    Ok(TranscodePlan {
+        grid,
+        renditions,
+        chunk_segments,
+        split,
+        picture,
+        images,
+        sounds,
+        texts,
+        maker: Maker::default(),
+    })
 }
 
 /// The poster from a tenth into the film: what comes before is titles, or dark.
@@ -802,7 +841,7 @@ fn tens(kbps: f64) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -813,6 +852,25 @@ mod tests {
         extras: Extras::NONE,
         per_title: false,
     };
+
+    /// Nine seconds of 720p with sound.
+    pub(crate) fn plan_of_job() -> TranscodePlan {
+        plan(&probe(1280, 720), &LIMITS).unwrap().for_job()
+    }
+
+    #[test]
+    fn a_job_has_one_work_to_a_track_and_texts_stay_ours() {
+        let ours = plan(&Probe { texts: vec![text(0)], ..probe(1280, 720) }, &LIMITS).unwrap();
+        let plan = ours.clone().for_job();
+        let works = plan.works();
+        let names: Vec<_> = works.iter().map(Work::name).collect();
+        assert_eq!(names, ["audio", "text-1", "360p-00001", "720p-00001"]);
+        let mine: Vec<_> = works.iter().filter(|work| plan.is_ours(work)).map(Work::name).collect();
+        assert_eq!(mine, ["text-1"]);
+        assert!(works.iter().all(|work| ours.is_ours(work)));
+        // Neither plan's segments are the other's.
+        assert_ne!(plan.digest(), ours.digest());
+    }
 
     fn probe(width: u32, height: u32) -> Probe {
         Probe {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::Seconds;
 use crate::label::{self, Label, Purpose};
-use crate::ladder::{Ratio, TranscodePlan};
+use crate::ladder::{Maker, Ratio, TranscodePlan};
 use crate::storyboard::Storyboard;
 
 /// The file with codec settings that goes before the first segment.
@@ -229,6 +229,40 @@ impl EncodedTrack {
     }
 }
 
+/// What a track's files are called, where it was not we who named them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileNames {
+    /// The file with codec settings.
+    pub init: String,
+    /// What a segment's name begins with.
+    pub prefix: String,
+    /// How many digits its number has; the first is number 1.
+    pub digits: usize,
+    /// And how it ends: `.cmfv`.
+    pub suffix: String,
+}
+
+impl FileNames {
+    /// The file of a segment.
+    pub fn segment(&self, number: u64) -> String {
+        format!("{}{number:0digits$}{}", self.prefix, self.suffix, digits = self.digits)
+    }
+
+    /// All of them, as DASH writes it (ISO/IEC 23009-1 5.3.9.4.4).
+    pub fn template(&self) -> String {
+        format!("{}$Number%0{}d${}", self.prefix, self.digits, self.suffix)
+    }
+}
+
+/// Where the files of a track lie within a video's folder that another than our own workers wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The folder.
+    pub folder: String,
+    /// The files.
+    pub names: FileNames,
+}
+
 /// What a task made of one track: a run of its segments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
@@ -241,6 +275,9 @@ pub struct Piece {
     pub first_segment: u64,
     /// What is in it.
     pub encoded: EncodedTrack,
+    /// Where its files are, if not where our own workers put them. Then it is all of the track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// One track of a film and where its files are.
@@ -252,6 +289,9 @@ pub struct Track {
     pub folder: String,
     /// What is in it.
     pub encoded: EncodedTrack,
+    /// What its files are called, if not as ours are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<FileNames>,
 }
 
 /// Where the files of a track lie within a video's folder: by the digest of the plan that they are
@@ -263,7 +303,25 @@ pub fn track_folder(track: &str, plan: &str) -> String {
 impl Track {
     /// A track that is made by the plan of that digest.
     pub fn new(name: &str, plan: &str, encoded: EncodedTrack) -> Self {
-        Self { name: name.into(), folder: track_folder(name, plan), encoded }
+        Self { name: name.into(), folder: track_folder(name, plan), encoded, names: None }
+    }
+
+    /// The file that belongs to all segments.
+    pub fn whole_file(&self) -> &str {
+        self.names.as_ref().map_or(self.encoded.kind.whole_file(), |names| &names.init)
+    }
+
+    /// The file of a segment; the first is number 1.
+    pub fn segment_file(&self, number: u64) -> String {
+        match &self.names {
+            Some(names) => names.segment(number),
+            None => self.encoded.kind.segment_file(number),
+        }
+    }
+
+    /// The files of all segments of pictures or sound, as DASH writes it.
+    pub fn segment_template(&self) -> String {
+        self.names.as_ref().map_or("$Number%05d$.m4s".into(), FileNames::template)
     }
 
     /// Whether it carries pictures.
@@ -375,14 +433,21 @@ impl Presentation {
         let mut tracks = Vec::new();
         for name in plan.tracks() {
             let track = pieces.iter().filter(|piece| piece.track == name);
-            match joined(track)? {
-                Some(encoded) => tracks.push(Track::new(name, &digest, encoded)),
-                None => return Ok(None),
+            let elsewhere = track.clone().find_map(|piece| piece.elsewhere.clone());
+            let Some(encoded) = joined(track)? else { return Ok(None) };
+            let mut track = Track::new(name, &digest, encoded);
+            if let Some(Elsewhere { folder, names }) = elsewhere {
+                (track.folder, track.names) = (folder, Some(names));
             }
+            tracks.push(track);
         }
-        let all = plan.grid.segments();
         let pictures = tracks.iter().filter(|track| track.is_video());
         let shown = pictures.map(|track| track.encoded.segments.len() as u64).min().unwrap_or(0);
+        let all = match plan.maker {
+            Maker::Tasks => plan.grid.segments(),
+            // A job makes all or nothing, and counts frames in its own way.
+            Maker::Job => shown,
+        };
         if shown < all {
             for track in &mut tracks {
                 track.encoded.segments.truncate(usize::try_from(shown).unwrap_or(usize::MAX));
@@ -863,7 +928,7 @@ pub(crate) mod tests {
 
     fn piece(track: &Track, first_segment: u64) -> Piece {
         let (track, encoded) = (track.name.clone(), track.encoded.clone());
-        Piece { track, init: "cafe".into(), first_segment, encoded }
+        Piece { track, init: "cafe".into(), first_segment, encoded, elsewhere: None }
     }
 
     /// 18 s are segments of 4 s and one of 2 s: chunks of two, two and one.

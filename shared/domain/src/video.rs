@@ -2,6 +2,7 @@
 
 use crate::Seconds;
 use crate::account::Wallet;
+use crate::conversion::Conversion;
 use crate::ladder::{TranscodePlan, Work};
 use crate::policy::Policy;
 use crate::presentation::Piece;
@@ -87,6 +88,9 @@ pub struct Video {
     /// When it was planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned_at: Option<Seconds>,
+    /// The job that makes it, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<Conversion>,
     /// How many segments can be watched while the rest is transcoded.
     #[serde(default)]
     pub segments_shown: u64,

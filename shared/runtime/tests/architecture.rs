@@ -254,6 +254,7 @@ fn only_what_decides_links_the_gate() {
     assert_eq!(names("runtime-gate"), ["chain-verify", "playback-grant"]);
     assert_eq!(names("adapter-lambda"), ["chain-verify", "playback-grant"]);
     assert_eq!(names("adapter-solana"), ["chain-verify", "health", "playback-grant"]);
+    assert_eq!(names("aws-sdk-mediaconvert"), ["transcode-convert"]);
 }
 
 #[test]
@@ -282,7 +283,7 @@ fn queues_give_up_when_the_code_thinks_they_do() {
         .filter_map(|line| line.trim().strip_prefix("maxReceiveCount: "))
         .map(|count| count.parse().unwrap())
         .collect();
-    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 3]);
+    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 4]);
 }
 
 /// Every function of the folder is in the template, by its name and from its folder.

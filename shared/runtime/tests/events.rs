@@ -16,9 +16,10 @@ use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
+use app::follow_job::ConvertNews;
 use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
-use app::plan_transcode::{PublishMessage, TaskMessage, plan_transcode};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
 use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
@@ -129,7 +130,7 @@ fn scene(stage: Stage) -> Memory {
 async fn published() -> Memory {
     let memory = scene(Stage::Uploaded);
     let m = &memory;
-    plan_transcode(m, m, m, m, m, m, m, &LIMITS, VIDEO).await.unwrap();
+    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await.unwrap();
     for message in m.take_task_messages() {
         run_task(m, m, m, m, m, m, m, m, &message).await.unwrap();
     }
@@ -217,7 +218,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         }
         "video-delete" => {
             let owner = caller(request)?;
-            delete_video(m, m, m, m, m, &owner, &http::video_id(request)?).await?;
+            delete_video(m, m, m, m, m, Some(m), &owner, &http::video_id(request)?).await?;
         }
         "chain-verify" => {
             caller(request)?;
@@ -263,6 +264,19 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
         }),
         "transcode-publish" => message.json::<PublishMessage>().map(|message| {
             assert_eq!(message.video, VIDEO);
+        }),
+        "transcode-convert" => message.json::<ConvertNews>().and_then(|news| match news {
+            ConvertNews::Order(ConvertMessage::Convert(id)) => {
+                assert_eq!(id, VIDEO);
+                Ok(())
+            }
+            ConvertNews::Order(ConvertMessage::Cancel(job)) => {
+                assert!(!job.is_empty());
+                Ok(())
+            }
+            ConvertNews::Event(event) => event.news().map(|news| {
+                assert_eq!((news.video.as_str(), news.attempt), (VIDEO, 1));
+            }),
         }),
         other => panic!("{other} has no queue"),
     };

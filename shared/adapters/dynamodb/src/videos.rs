@@ -1,10 +1,11 @@
 use crate::{failed, from_item, held, number, seconds, string, to_item};
-use app::ports::{Change, PortError, VideoStore};
+use app::ports::{Change, ConversionStore, PortError, VideoStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::Seconds;
 use domain::account::Wallet;
+use domain::conversion::Conversion;
 use domain::policy::Policy;
 use domain::subtitle::Uploaded;
 use domain::video::{Stage, Video};
@@ -188,5 +189,37 @@ impl VideoStore for Videos {
             .await
             .map(drop)
             .map_err(failed)
+    }
+}
+
+impl ConversionStore for Videos {
+    async fn replace(
+        &self,
+        video: &str,
+        from: Option<&Conversion>,
+        to: &Conversion,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        let stored = |conversion: &Conversion| -> Result<AttributeValue, PortError> {
+            serde_dynamo::to_attribute_value(conversion)
+                .map_err(|error| PortError::new("dynamodb", error))
+        };
+        let update = self
+            .update(video, now)
+            .update_expression("SET updated_at = :now, conversion = :to")
+            .expression_attribute_values(":to", stored(to)?)
+            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .expression_attribute_values(":failed", string(Stage::Failed.as_str()));
+        let open = "(stage = :transcoding OR (stage = :failed AND redrivable = :true))";
+        let update = match from {
+            Some(from) => update
+                .condition_expression(format!("{open} AND conversion = :from"))
+                .expression_attribute_values(":from", stored(from)?),
+            None => {
+                update.condition_expression(format!("{open} AND attribute_not_exists(conversion)"))
+            }
+        };
+        held(update.send().await)
     }
 }

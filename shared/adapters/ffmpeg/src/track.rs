@@ -95,7 +95,8 @@ async fn cut(directory: &Path, text: &Text, grid: &Grid) -> Result<Piece, MediaE
     for (number, file) in (1..).zip(files) {
         tokio::fs::write(directory.join(text_segment_file(number)), file).await.map_err(failed)?;
     }
-    Ok(Piece { track: text.name.clone(), init: String::new(), first_segment: 0, encoded })
+    let track = text.name.clone();
+    Ok(Piece { track, init: String::new(), first_segment: 0, encoded, elsewhere: None })
 }
 
 /// Where no frame was found: none may be missing of the film, if its reading began too late.
@@ -156,7 +157,8 @@ async fn piece(
     let kind = kind(work, &init).map_err(broken)?;
     let encoded = EncodedTrack { codecs: init.codecs, timescale: init.timescale, kind, segments };
     let init = hex::encode(Sha256::digest(&file));
-    Ok((Piece { track: track.to_owned(), init, first_segment, encoded }, all))
+    let track = track.to_owned();
+    Ok((Piece { track, init, first_segment, encoded, elsewhere: None }, all))
 }
 
 /// ffmpeg ends well when a source ends early: that is found out here.

@@ -1,19 +1,21 @@
 //! Scenes that many tests begin with.
 
 use crate::{Memory, lock};
+use app::follow_job::JobNews;
 use app::gate::Gate;
 use app::grant_playback::{Playback, Terms, Viewing, Wish, grant_playback};
-use app::plan_transcode::{PublishMessage, TaskMessage};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::ports::{Event, ReceivedPart};
 use app::problem::Error;
 use domain::Seconds;
 use domain::abi;
 use domain::account::{Account, Address, ChainId, Wallet};
 use domain::condition::{Bounds, Condition, Erc721};
+use domain::conversion::{self, JobState};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
 use domain::label::Label;
-use domain::ladder::{AudioStream, Extras, Limits, Picture, Probe, Ratio, VideoStream};
+use domain::ladder::{AudioStream, Extras, Limits, Picture, Probe, Ratio, VideoStream, Work};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
@@ -97,6 +99,7 @@ pub fn video(stage: Stage) -> Video {
         tasks_done: 0,
         plan: None,
         planned_at: None,
+        conversion: None,
         segments_shown: 0,
         created_at: NOW,
         updated_at: NOW,
@@ -273,6 +276,47 @@ impl Memory {
     /// Takes all publish messages off their queue.
     pub fn take_publish_messages(&self) -> Vec<PublishMessage> {
         lock(&self.publish_messages).drain(..).collect()
+    }
+
+    /// Takes all convert messages off their queue.
+    pub fn take_convert_messages(&self) -> Vec<ConvertMessage> {
+        lock(&self.convert_messages).drain(..).collect()
+    }
+
+    /// What a job of [`VIDEO`] tells, which is so from now on: one that is complete has written its
+    /// files, two seconds in each segment, as the service names them.
+    pub fn job_is(&self, id: &str, attempt: u32, state: JobState) -> JobNews {
+        if let Some(job) = lock(&self.jobs).get_mut(id) {
+            job.state = state.clone();
+            if state == JobState::Complete {
+                self.write_output(&format!("v/{VIDEO}/{}", job.folder));
+            }
+        }
+        JobNews { video: VIDEO.into(), attempt, job: id.into(), state }
+    }
+
+    fn write_output(&self, folder: &str) {
+        let mut sets = String::new();
+        let mut objects = lock(&self.objects);
+        let plan = lock(&self.videos).get(VIDEO).and_then(|video| video.plan.clone());
+        for work in plan.iter().flat_map(domain::ladder::TranscodePlan::works) {
+            let is_video = matches!(work, Work::Video { .. });
+            let names = conversion::names(work.tracks()[0], is_video);
+            for file in [&names.init, &names.segment(1), &names.segment(2)] {
+                objects.insert(format!("{folder}/{file}"), vec![0; crate::MADE_UP_BYTES]);
+            }
+            sets += &format!(
+                "<AdaptationSet><Representation codecs=\"{}\"><SegmentTemplate timescale=\"10\" \
+                 startNumber=\"1\" initialization=\"{}\" media=\"{}\"><SegmentTimeline>\
+                 <S t=\"0\" d=\"20\" r=\"1\"/></SegmentTimeline></SegmentTemplate>\
+                 </Representation></AdaptationSet>",
+                if is_video { "avc1.64001f" } else { "mp4a.40.2" },
+                names.init,
+                names.template(),
+            );
+        }
+        let manifest = format!("<MPD type=\"static\"><Period>{sets}</Period></MPD>");
+        objects.insert(format!("{folder}/film.mpd"), manifest.into_bytes());
     }
 
     /// Whether nothing of any video is left. Grants stay until they end; they open nothing.

@@ -6,14 +6,15 @@
 pub mod arrange;
 
 use app::gate::FactMemory;
-use app::plan_transcode::{PublishMessage, TaskMessage};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::ports::{
-    Change, Clock, Encoded, Event, Events, EvmChains, FactStore, Folder, GrantStore, MediaError,
-    MediaStore, NonceStore, Plugins, PortError, Queue, Random, ReceivedPart, SolanaChains,
-    TaskStore, Transcoder, UploadStore, VideoStore,
+    Change, Clock, ConversionStore, Converter, Encoded, Event, Events, EvmChains, FactStore,
+    Folder, GrantStore, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue,
+    Random, ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
 };
 use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
+use domain::conversion::{self, Conversion, JobState};
 use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::Grant;
 use domain::ladder::{Probe, TranscodePlan, Work};
@@ -57,6 +58,10 @@ pub struct Memory {
     pub task_messages: Mutex<VecDeque<TaskMessage>>,
     /// Publish messages not yet taken.
     pub publish_messages: Mutex<VecDeque<PublishMessage>>,
+    /// Convert messages not yet taken.
+    pub convert_messages: Mutex<VecDeque<ConvertMessage>>,
+    /// The jobs that were submitted, by id.
+    pub jobs: Mutex<BTreeMap<String, Job>>,
     /// Events told.
     pub events: Mutex<Vec<Event>>,
     /// What EVM chains answer, all of them alike; what is not here is unknown, but for a question
@@ -80,6 +85,17 @@ pub struct Memory {
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
+}
+
+/// A job of the other service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What makes two orders one.
+    pub token: String,
+    /// Where it writes, within the video's folder.
+    pub folder: String,
+    /// How it is.
+    pub state: JobState,
 }
 
 /// A contract wallet's good signature: chain, wallet, digest and the signature itself.
@@ -258,6 +274,24 @@ impl VideoStore for Memory {
     }
 }
 
+impl ConversionStore for Memory {
+    async fn replace(
+        &self,
+        video: &str,
+        from: Option<&Conversion>,
+        to: &Conversion,
+        now: Seconds,
+    ) -> Result<bool, PortError> {
+        self.step("conversion.replace").await?;
+        let mut videos = lock(&self.videos);
+        let fits = |video: &&mut Video| video.is_open() && video.conversion.as_ref() == from;
+        let Some(video) = videos.get_mut(video).filter(fits) else { return Ok(false) };
+        video.conversion = Some(to.clone());
+        video.updated_at = now;
+        Ok(true)
+    }
+}
+
 impl TaskStore for Memory {
     async fn create(&self, task: &Task) -> Result<(), PortError> {
         self.step("task.create").await?;
@@ -401,6 +435,16 @@ impl MediaStore for Memory {
         Ok(lock(&self.objects).get(key).cloned())
     }
 
+    async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, PortError> {
+        self.step("media.sizes").await?;
+        let prefix = format!("{folder}/");
+        let objects = lock(&self.objects);
+        let found = objects.iter().filter_map(|(key, body)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), body.len() as u64))
+        });
+        Ok(found.collect())
+    }
+
     async fn remove_folder(&self, folder: &str) -> Result<(), PortError> {
         self.step("media.remove_folder").await?;
         let prefix = format!("{folder}/");
@@ -422,6 +466,49 @@ impl Queue<PublishMessage> for Memory {
         self.step("publish.send").await?;
         lock(&self.publish_messages).push_back(message.clone());
         Ok(())
+    }
+}
+
+impl Queue<ConvertMessage> for Memory {
+    async fn send(&self, message: &ConvertMessage) -> Result<(), PortError> {
+        self.step("convert.send").await?;
+        lock(&self.convert_messages).push_back(message.clone());
+        Ok(())
+    }
+}
+
+impl Converter for Memory {
+    async fn submit(&self, order: &JobOrder<'_>) -> Result<String, MediaError> {
+        self.step("job.submit").await.map_err(|error| MediaError::Failed(error.to_string()))?;
+        if let Some(error) = lock(&self.encode_errors).pop_front() {
+            return Err(error);
+        }
+        let plan = order.plan.digest();
+        let token = conversion::request_token(order.video, &plan, order.attempt);
+        let mut jobs = lock(&self.jobs);
+        if let Some((id, _)) = jobs.iter().find(|(_, job)| job.token == token) {
+            return Ok(id.clone());
+        }
+        let id = format!("job-{}", jobs.len() + 1);
+        let folder = conversion::folder(&plan, order.attempt);
+        jobs.insert(id.clone(), Job { token, folder, state: JobState::Running(0) });
+        Ok(id)
+    }
+
+    async fn cancel(&self, job: &str) -> Result<(), PortError> {
+        self.step("job.cancel").await?;
+        if let Some(job) = lock(&self.jobs).get_mut(job)
+            && matches!(job.state, JobState::Running(_))
+        {
+            job.state = JobState::Canceled;
+        }
+        Ok(())
+    }
+
+    async fn state(&self, job: &str) -> Result<JobState, PortError> {
+        self.step("job.state").await?;
+        let state = lock(&self.jobs).get(job).map(|job| job.state.clone());
+        state.ok_or_else(|| PortError::new("memory", "there is no such job"))
     }
 }
 
@@ -591,5 +678,6 @@ fn made_up(work: &Work, track: &str) -> Piece {
     let timescale = grid.frame_rate.value().round() as u32;
     let encoded = EncodedTrack { codecs: codecs.into(), timescale, kind, segments };
     // The same input always gives the same output here, as it should anywhere.
-    Piece { track: track.to_owned(), init: "0123".into(), first_segment, encoded }
+    let (track, init) = (track.to_owned(), "0123".into());
+    Piece { track, init, first_segment, encoded, elsewhere: None }
 }

@@ -8,6 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use domain::Seconds;
 use domain::upload::Part;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -242,6 +243,22 @@ impl MediaStore for S3 {
         };
         let body = answer.body.collect().await.map_err(|error| PortError::new("s3", error))?;
         Ok(Some(body.to_vec()))
+    }
+
+    async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, PortError> {
+        let prefix = format!("{folder}/");
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
+        let mut pages = request.into_paginator().send();
+        let mut sizes = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            for object in page.map_err(failed)?.contents() {
+                let name = object.key().and_then(|key| key.strip_prefix(&prefix));
+                if let (Some(name), Some(size)) = (name, object.size()) {
+                    sizes.insert(name.to_owned(), size.cast_unsigned());
+                }
+            }
+        }
+        Ok(sizes)
     }
 
     async fn remove_folder(&self, folder: &str) -> Result<(), PortError> {

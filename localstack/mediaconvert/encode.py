@@ -1,0 +1,265 @@
+"""Does what an order says: ffmpeg encodes and cuts, and the manifests are written from what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from .settings import Audio, Order, Video
+
+
+class Failed(Exception):
+    """A job's end, by the service's error codes: docs.aws.amazon.com/mediaconvert/latest/ug/mediaconvert_error_codes.html"""
+
+    def __init__(self, code: int, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Track:
+    """What came out of one output."""
+
+    output: Video | Audio
+    files: list[Path]
+    codecs: str
+    timescale: int
+    durations: list[int] = field(default_factory=list)
+
+    @property
+    def is_video(self) -> bool:
+        return isinstance(self.output, Video)
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.durations) / self.timescale
+
+
+def tool(name: str) -> str:
+    return str(Path(os.environ["FFMPEG_DIRECTORY"]) / name)
+
+
+def probe(path: Path) -> list[dict]:
+    """The streams of a file."""
+    command = [tool("ffprobe"), "-v", "error", "-show_streams", "-show_format", "-of", "json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(1010, f"Unable to open input file [{path.name}]: [{done.stderr.strip()[-200:]}]")
+    seen = json.loads(done.stdout)
+    for stream in seen["streams"]:
+        stream.setdefault("duration", seen.get("format", {}).get("duration", "0"))
+    return seen["streams"]
+
+
+def encode(order: Order, source: Path, folder: Path, seen: list[dict], start: Callable, progress: Callable) -> list[Track]:
+    """Encodes all outputs in one run. `start` is told of the process; `progress` of how many of the frames are done."""
+    pictures = [stream for stream in seen if stream["codec_type"] == "video" and not stream["disposition"]["attached_pic"]]
+    sounds = [stream for stream in seen if stream["codec_type"] == "audio"]
+    if not pictures:
+        raise Failed(1020, "No video stream was found in the input")
+    for audio in order.audios:
+        if audio.stream >= len(sounds):
+            raise Failed(1021, f"The input has no audio track {audio.stream + 1}")
+    numerator, denominator = order.videos[0].rate
+    frames = max(1, round(float(pictures[0]["duration"]) * numerator / denominator))
+    command = [tool("ffmpeg"), "-hide_banner", "-nostdin", "-v", "error", "-progress", "pipe:1", "-i", str(source),
+               "-filter_complex", _graph(order, frames)]  # fmt: skip
+    for index, video in enumerate(order.videos):
+        command += ["-map", f"[v{index}]", *_picture(video), *_muxer(order, video, folder)]
+    for index, audio in enumerate(order.audios):
+        command += ["-map", f"[a{index}]", *_sound(audio), *_muxer(order, audio, folder)]
+    with open(folder / "ffmpeg.log", "w+b") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        start(process)
+        for line in process.stdout:
+            if line.startswith("frame="):
+                progress(min(1.0, int(line[6:]) / frames), int(line[6:]))
+        if process.wait():
+            log.seek(0)
+            raise Failed(1999, f"Unexpected transcoding error: {log.read().decode(errors='replace').strip()[-300:]}")
+    tracks = [_track(order, output, folder) for output in [*order.videos, *order.audios]]
+    write_manifests(order, tracks, folder)
+    return tracks
+
+
+def _graph(order: Order, frames: int) -> str:
+    numerator, denominator = order.videos[0].rate
+    # A picture stands until the next one, at the constant rate; the film's last one may have to stand a little longer.
+    graph = "[0:V:0]" + ("bwdif=send_frame:auto:interlaced," if order.deinterlace else "")
+    graph += f"fps={numerator}/{denominator}:start_time=0,tpad=stop_mode=clone:stop=2,trim=end_frame={frames},"
+    graph += f"split={len(order.videos)}" + "".join(f"[s{index}]" for index in range(len(order.videos)))
+    meant = "".join(f":{name}={value}" for name, value in (("in_color_matrix", order.matrix), ("in_range", order.sample_range)) if value)
+    for index, video in enumerate(order.videos):
+        graph += (
+            f";[s{index}]scale={video.width}:{video.height}:flags=bicubic{meant}:out_color_matrix=bt709:out_range=limited,setsar=1,"
+            f"format=yuv420p,setparams=range=limited:color_primaries=bt709:color_trc=bt709:colorspace=bt709[v{index}]"
+        )
+    seconds = frames * denominator / numerator
+    for index, audio in enumerate(order.audios):
+        layout = "5.1" if audio.channels == 6 else "stereo"
+        # Match video duration: filled with silence, or cut.
+        graph += (
+            f";[0:a:{audio.stream}]aresample={audio.sample_rate}:async=1000:first_pts=0,"
+            f"aformat=sample_fmts=fltp:channel_layouts={layout},apad,atrim=end_sample={round(seconds * audio.sample_rate)}[a{index}]"
+        )
+    return graph
+
+
+def _picture(video: Video) -> list[str]:
+    gop = str(video.gop)
+    return ["-c:v", "libx264", "-profile:v", "high", "-preset", video.preset, "-fps_mode", "passthrough",
+            # Quality-defined: level 7 near x264's default, and the ceiling holds.
+            "-crf", str(37 - 2 * video.quality), "-maxrate", str(video.max_bitrate), "-bufsize", str(2 * video.max_bitrate),
+            "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop", "-forced-idr", "1"]  # fmt: skip
+
+
+def _sound(audio: Audio) -> list[str]:
+    # The encoder's priming frame at a negative time would need an edit list: dropped.
+    return ["-c:a", "aac", "-b:a", str(audio.bitrate), "-bsf:a", "noise=drop=lt(pts\\,0)"]
+
+
+def _muxer(order: Order, output: Video | Audio, folder: Path) -> list[str]:
+    video = order.videos[0]
+    gop = video.gop * video.rate[1] / video.rate[0]
+    # Multiple of GOP: rounded up to the next border.
+    multiple = -(-order.segment_seconds // gop) if gop < order.segment_seconds else 1
+    stem = f"{order.name}{output.modifier}"
+    kind = "cmfv" if isinstance(output, Video) else "cmfa"
+    return ["-map_metadata", "-1", "-map_chapters", "-1", "-f", "hls", "-hls_playlist_type", "vod", "-start_number", "1",
+            "-hls_time", f"{multiple * gop - 0.001:.6f}", "-hls_segment_type", "fmp4",
+            "-hls_fmp4_init_filename", f"{stem}init.{kind}", "-hls_segment_filename", str(folder / f"{stem}_%09d.{kind}"),
+            "-hls_segment_options", "movflags=+frag_discont+negative_cts_offsets:use_editlist=0",
+            str(folder / f"{stem}.m3u8")]  # fmt: skip
+
+
+def _track(order: Order, output: Video | Audio, folder: Path) -> Track:
+    stem = f"{order.name}{output.modifier}"
+    kind = "cmfv" if isinstance(output, Video) else "cmfa"
+    init = folder / f"{stem}init.{kind}"
+    head = init.read_bytes()
+    at = head.find(b"avcC")
+    codecs = f"avc1.{head[at + 5 : at + 8].hex()}" if isinstance(output, Video) else "mp4a.40.2"
+    (timescale,) = struct.unpack_from(">I", head, head.index(b"mdhd") + 4 + 4 + 8)
+    track = Track(output, [init], codecs, timescale)
+    while (segment := folder / f"{stem}_{len(track.files):09d}.{kind}").exists():
+        track.durations.append(duration(segment.read_bytes(), head))
+        track.files.append(segment)
+    return track
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None):
+    """Kind, beginning and end of the contents of every box (ISO/IEC 14496-12)."""
+    end = len(data) if end is None else end
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        yield kind.decode("latin-1"), start + head, start + size
+        start += size
+
+
+def duration(segment: bytes, init: bytes) -> int:
+    """The ticks that a segment's samples last, by its track runs."""
+    (default,) = struct.unpack_from(">I", init, init.index(b"trex") + 4 + 4 + 8)
+    ticks = 0
+    for kind, start, end in boxes(segment):
+        for _, inner, stop in (box for box in boxes(segment, start, end) if box[0] == "traf") if kind == "moof" else ():
+            for name, at, _ in boxes(segment, inner, stop):
+                (flags,) = struct.unpack_from(">I", segment, at)
+                flags &= 0xFFFFFF
+                if name == "tfhd" and flags & 0x8:
+                    offset = at + 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
+                    (default,) = struct.unpack_from(">I", segment, offset)
+                if name == "trun":
+                    (count,) = struct.unpack_from(">I", segment, at + 4)
+                    offset = at + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
+                    width = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
+                    if flags & 0x100:
+                        ticks += sum(struct.unpack_from(">I", segment, offset + index * width)[0] for index in range(count))
+                    else:
+                        ticks += count * default
+    return ticks
+
+
+def write_manifests(order: Order, tracks: list[Track], folder: Path) -> None:
+    """The two that name all outputs. Media playlists are there already: the muxer wrote them."""
+    videos = [track for track in tracks if track.is_video]
+    audios = [track for track in tracks if not track.is_video]
+    lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    for track in audios:
+        name = f"{order.name}{track.output.modifier}"
+        lines.append(f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="program_audio_0",NAME="{name}",AUTOSELECT=YES,URI="{name}.m3u8"')
+    for track in videos:
+        video, codecs = track.output, ",".join([track.codecs, *{audio.codecs for audio in audios}])
+        group = ',AUDIO="program_audio_0"' if audios else ""
+        rate = video.rate[0] / video.rate[1]
+        lines += [
+            f'#EXT-X-STREAM-INF:BANDWIDTH={bandwidth(track)},CODECS="{codecs}",RESOLUTION={video.width}x{video.height},'
+            f"FRAME-RATE={rate:.3f}{group}",
+            f"{order.name}{video.modifier}.m3u8",
+        ]
+    (folder / f"{order.name}.m3u8").write_text("\n".join(lines) + "\n")
+    seconds = max(track.seconds for track in videos)
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" minBufferTime="PT30S" '
+        f'mediaPresentationDuration="PT{seconds:.3f}S" profiles="urn:mpeg:dash:profile:isoff-main:2011">\n'
+        f'  <Period start="PT0S" duration="PT{seconds:.3f}S" id="1">\n'
+    )
+    numerator, denominator = order.videos[0].rate
+    text += _adaptation_set(order, videos, f'mimeType="video/mp4" frameRate="{numerator}/{denominator}"', 1)
+    for track in audios:
+        text += _adaptation_set(order, [track], 'mimeType="audio/mp4" lang="und"', len(videos) + 1 + audios.index(track))
+    (folder / f"{order.name}.mpd").write_text(text + "  </Period>\n</MPD>\n")
+
+
+def _adaptation_set(order: Order, tracks: list[Track], attributes: str, number: int) -> str:
+    text = (
+        f'    <AdaptationSet {attributes} segmentAlignment="true" subsegmentAlignment="true" startWithSAP="1" '
+        'subsegmentStartsWithSAP="1" bitstreamSwitching="false">\n'
+    )
+    for offset, track in enumerate(tracks):
+        output, kind = track.output, "cmfv" if track.is_video else "cmfa"
+        stem = f"{order.name}{output.modifier}"
+        size = f'width="{output.width}" height="{output.height}"' if track.is_video else f'audioSamplingRate="{output.sample_rate}"'
+        channels = "" if track.is_video else (
+            '        <AudioChannelConfiguration schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" '
+            f'value="{output.channels}"/>\n'
+        )  # fmt: skip
+        text += (
+            f'      <Representation id="{number + offset}" {size} bandwidth="{bandwidth(track)}" codecs="{track.codecs}">\n{channels}'
+            f"        <SegmentTemplate timescale=\"{track.timescale}\" media={quoteattr(f'{stem}_$Number%09d$.{kind}')} "
+            f"initialization={quoteattr(f'{stem}init.{kind}')} startNumber=\"1\" presentationTimeOffset=\"0\">\n          <SegmentTimeline>\n"
+        )
+        time = 0
+        for length, count in runs(track.durations):
+            repeat = f' r="{count - 1}"' if count > 1 else ""
+            text += f'            <S t="{time}" d="{length}"{repeat}/>\n'
+            time += length * count
+        text += "          </SegmentTimeline>\n        </SegmentTemplate>\n      </Representation>\n"
+    return text + "    </AdaptationSet>\n"
+
+
+def runs(lengths: list[int]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for length in lengths:
+        if found and found[-1][0] == length:
+            found[-1] = (length, found[-1][1] + 1)
+        else:
+            found.append((length, 1))
+    return found
+
+
+def bandwidth(track: Track) -> int:
+    if not track.durations:
+        raise Failed(1999, f"Nothing came out of {track.output.modifier}")
+    return max(
+        int(file.stat().st_size * 8 * track.timescale / ticks) for file, ticks in zip(track.files[1:], track.durations, strict=True) if ticks
+    )
