@@ -259,7 +259,13 @@ mod tests {
     const VIDEO: &str = "00112233445566778899aabbccddeeff";
 
     fn plan_of(picture: Picture, rate: Ratio, channels: u32) -> TranscodePlan {
-        let limits = Limits { max_duration_seconds: 60, max_pixels: u64::MAX, chunk_seconds: 60 };
+        let limits = Limits {
+            max_duration_seconds: 60,
+            max_pixels: u64::MAX,
+            chunk_seconds: 60,
+            extras: domain::ladder::Extras::NONE,
+            per_title: false,
+        };
         let video = VideoStream {
             width: 1280,
             height: 720,

@@ -145,6 +145,7 @@ fn pieces(work: &Work, sizes: &[f64]) -> Vec<Piece> {
         init: "cafe".into(),
         first_segment,
         encoded,
+        elsewhere: None,
     };
     let Ratio { numerator, denominator } = grid.frame_rate;
     let frames = |segment: u64| {
