@@ -38,9 +38,20 @@ async fn publish(memory: &Memory) {
 }
 
 async fn plan(memory: &Memory) {
-    plan_transcode(memory, memory, memory, memory, memory, memory, memory, &LIMITS, VIDEO)
-        .await
-        .unwrap();
+    plan_transcode(
+        memory,
+        memory,
+        memory,
+        memory,
+        memory,
+        memory,
+        None::<&Memory>,
+        memory,
+        &LIMITS,
+        VIDEO,
+    )
+    .await
+    .unwrap();
 }
 
 /// The first tasks that wait.

@@ -122,7 +122,16 @@ async fn a_film_gets_ceilings_of_its_own() {
             memory.fail("media.measure", 1);
         }
         plan_transcode(
-            &memory, &memory, &memory, &memory, &memory, &memory, &memory, limits, VIDEO,
+            &memory,
+            &memory,
+            &memory,
+            &memory,
+            &memory,
+            &memory,
+            None::<&Memory>,
+            &memory,
+            limits,
+            VIDEO,
         )
         .await
         .unwrap();
