@@ -63,6 +63,7 @@ proof: ## what takes long by nature: the demo from nothing, faults and browser t
 	$(PYTHON_IN) localstack/stack.py down
 	for run in 1 2 3; do $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/fault tests/browser -q || exit 1; done
 	$(PYTHON_IN) -m pytest -c tests/pytest.ini tests -m proof
+	STREAMGATE_TRANSCODER=mediaconvert $(PYTHON_IN) -m pytest -c tests/pytest.ini tests/browser/test_players.py -m proof -k finished_film
 	cargo test --locked --quiet -p adapter-ffmpeg --test inputs -- --ignored
 	STREAMGATE_FUZZ_SECONDS=300 cargo test --locked --quiet -p domain --test fuzz -- --ignored
 	cargo build --release -p load-media --locked

@@ -134,7 +134,7 @@ def _muxer(order: Order, output: Video | Audio, folder: Path) -> list[str]:
     return ["-map_metadata", "-1", "-map_chapters", "-1", "-f", "hls", "-hls_playlist_type", "vod", "-start_number", "1",
             "-hls_time", f"{multiple * gop - 0.001:.6f}", "-hls_segment_type", "fmp4",
             "-hls_fmp4_init_filename", f"{stem}init.{kind}", "-hls_segment_filename", str(folder / f"{stem}_%09d.{kind}"),
-            "-hls_segment_options", "movflags=+frag_discont+negative_cts_offsets:use_editlist=0",
+            "-avoid_negative_ts", "disabled", "-hls_segment_options", "use_editlist=0",
             str(folder / f"{stem}.m3u8")]  # fmt: skip
 
 
@@ -147,7 +147,12 @@ def _track(order: Order, output: Video | Audio, folder: Path) -> Track:
     codecs = f"avc1.{head[at + 5 : at + 8].hex()}" if isinstance(output, Video) else "mp4a.40.2"
     (timescale,) = struct.unpack_from(">I", head, head.index(b"mdhd") + 4 + 4 + 8)
     track = Track(output, [init], codecs, timescale)
+    shift = None
     while (segment := folder / f"{stem}_{len(track.files):09d}.{kind}").exists():
+        if isinstance(output, Video):
+            data = bytearray(segment.read_bytes())
+            shift = sign_offsets(data, shift)
+            segment.write_bytes(data)
         track.durations.append(duration(segment.read_bytes(), head))
         track.files.append(segment)
     return track
@@ -166,26 +171,49 @@ def boxes(data: bytes, start: int = 0, end: int | None = None):
         start += size
 
 
+def track_runs(segment: bytes):
+    """Every track run of a segment, by its fragment: kind (tfhd, trun), beginning of the contents, flags."""
+    for kind, start, end in boxes(segment):
+        for _, inner, stop in (box for box in boxes(segment, start, end) if box[0] == "traf") if kind == "moof" else ():
+            for name, at, _ in boxes(segment, inner, stop):
+                if name in ("tfhd", "trun"):
+                    (flags,) = struct.unpack_from(">I", segment, at)
+                    yield name, at, flags & 0xFFFFFF
+
+
+def sample_fields(segment: bytes, at: int, flags: int, field: int) -> list[int]:
+    """Where a run keeps one field of each of its samples, named by its flag."""
+    (count,) = struct.unpack_from(">I", segment, at + 4)
+    first = at + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
+    width = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
+    inside = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400) if bit < field)
+    return [first + inside + index * width for index in range(count)]
+
+
+def sign_offsets(segment: bytearray, shift: int | None) -> int:
+    """Signed composition offsets: the film's first picture is at zero, and what decodes before it is shown has less than
+    none. ffmpeg's muxer writes all of them late by the first one's offset, which is the `shift` of all segments."""
+    for name, at, flags in track_runs(segment):
+        if name == "trun" and flags & 0x800:
+            segment[at] = 1
+            for place in sample_fields(segment, at, flags, 0x800):
+                (offset,) = struct.unpack_from(">i", segment, place)
+                shift = offset if shift is None else shift
+                struct.pack_into(">i", segment, place, offset - shift)
+    return shift or 0
+
+
 def duration(segment: bytes, init: bytes) -> int:
     """The ticks that a segment's samples last, by its track runs."""
     (default,) = struct.unpack_from(">I", init, init.index(b"trex") + 4 + 4 + 8)
     ticks = 0
-    for kind, start, end in boxes(segment):
-        for _, inner, stop in (box for box in boxes(segment, start, end) if box[0] == "traf") if kind == "moof" else ():
-            for name, at, _ in boxes(segment, inner, stop):
-                (flags,) = struct.unpack_from(">I", segment, at)
-                flags &= 0xFFFFFF
-                if name == "tfhd" and flags & 0x8:
-                    offset = at + 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
-                    (default,) = struct.unpack_from(">I", segment, offset)
-                if name == "trun":
-                    (count,) = struct.unpack_from(">I", segment, at + 4)
-                    offset = at + 8 + (4 if flags & 0x1 else 0) + (4 if flags & 0x4 else 0)
-                    width = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400, 0x800))
-                    if flags & 0x100:
-                        ticks += sum(struct.unpack_from(">I", segment, offset + index * width)[0] for index in range(count))
-                    else:
-                        ticks += count * default
+    for name, at, flags in track_runs(segment):
+        if name == "tfhd" and flags & 0x8:
+            offset = at + 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
+            (default,) = struct.unpack_from(">I", segment, offset)
+        if name == "trun":
+            places = sample_fields(segment, at, flags, 0x100)
+            ticks += sum(struct.unpack_from(">I", segment, place)[0] for place in places) if flags & 0x100 else len(places) * default
     return ticks
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.kit.film import make_film
 from tests.kit.inside import wait_until
-from tests.kit.player import decode, probe
+from tests.kit.player import decode, probe, segment_start
 
 ROLE = "arn:aws:iam::000000000000:role/convert"
 MPD = "{urn:mpeg:dash:schema:mpd:2011}"
@@ -202,7 +202,17 @@ def test_the_output_decodes_and_has_every_frame(done, tmp_path):
             alone = tmp_path / "segment.mp4"
             alone.write_bytes(parts[0].read_bytes() + part.read_bytes())
             assert decode(alone) == "", part.name
+        # Signed offsets: the first picture is at zero, and every segment begins where the last one ended.
+        assert starts(parts) == [0, 2, 4], name
+    sounds = [done[1] / "film-audioinit.cmfa", *sorted(done[1].glob("film-audio_*.cmfa"))]
+    assert starts(sounds) == pytest.approx([0, 2, 4], abs=0.03)
     assert decode(done[1] / "film.m3u8") == ""
+
+
+def starts(parts: list[Path]) -> list[float]:
+    """When each segment is first seen, or heard."""
+    init, *segments = [part.read_bytes() for part in parts]
+    return [segment_start(init, segment) for segment in segments]
 
 
 def test_the_manifest_says_how_long_each_segment_is(done):

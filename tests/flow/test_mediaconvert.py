@@ -7,7 +7,7 @@ import pytest
 
 from tests.flow.test_iam import credentials, refusal
 from tests.kit import inside, media
-from tests.kit.player import addresses, decode, probe
+from tests.kit.player import addresses, decode, probe, segment_start
 
 # Of the film below: twelve seconds at 25, in segments of four.
 FRAMES, SEGMENTS = 300, 3
@@ -113,6 +113,8 @@ def test_every_track_has_every_frame_and_decodes_without_a_warning(converted, as
 def test_every_segment_of_a_picture_stands_alone(tracks, player, tmp_path):
     for name in ("360p", "720p"):
         answers = player.fetch(tracks[name].addresses)
+        begins = [segment_start(answers[0].content, segment.content) for segment in answers[1:]]
+        assert begins == [0, 4, 8], "sound and picture begin together"
         for number, segment in enumerate(answers[1:], 1):
             alone = tmp_path / "segment.mp4"
             alone.write_bytes(answers[0].content + segment.content)

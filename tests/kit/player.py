@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,6 +64,30 @@ def probe(path: Path) -> dict:
     """The first stream as ffprobe sees it."""
     command = [tool("ffprobe"), "-v", "error", "-show_streams", "-count_packets", "-of", "json", str(path)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["streams"][0]
+
+
+def segment_start(init: bytes, segment: bytes) -> float:
+    """When the first picture, or sound, of a segment is due, in seconds: of all samples the earliest, with its offset.
+
+    By the bytes, as browsers do it: ffmpeg moves all of a track that has negative offsets."""
+    (timescale,) = struct.unpack_from(">I", init, init.index(b"mdhd") + 16)
+    at = segment.index(b"tfdt") + 4
+    (now,) = struct.unpack_from(">Q" if segment[at] else ">I", segment, at + 4)
+    at = segment.index(b"trun") + 4
+    version_and_flags, count = struct.unpack_from(">II", segment, at)
+    flags = version_and_flags & 0xFFFFFF
+    if not flags & 0x800:
+        return now / timescale
+    at += 8 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
+    (default,) = struct.unpack_from(">I", segment, segment.index(b"tfhd") + 12) if not flags & 0x100 else (0,)
+    fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
+    shown = []
+    for _ in range(count):
+        sample = dict(zip(fields, struct.unpack_from(f">{len(fields) - 1}Ii", segment, at), strict=True))
+        shown.append(now + sample[0x800])
+        now += sample.get(0x100, default)
+        at += 4 * len(fields)
+    return min(shown) / timescale
 
 
 def decode(source: str | Path) -> str:
