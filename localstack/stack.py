@@ -267,7 +267,7 @@ class Stack:
         environment = {
             **self.plain_environment,
             **self.aws_environment,
-            "FFMPEG_DIRECTORY": str(self.ffmpeg_directory()),
+            "FFMPEG_DIRECTORY": str(self.cache / "bin"),
             "MEDIACONVERT_PORT": str(self.mediaconvert_port),
             "MEDIACONVERT_STATE": str(self.state / "mediaconvert.json"),
         }

@@ -19,6 +19,7 @@ LACKS = {
     "VideoUpload": ("s3", "delete_object", lambda stack: {"Bucket": stack.output("UploadsBucketName"), "Key": "uploads/x/source"}),
     "VideoRead": ("dynamodb", "update_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
     "VideoPolicy": ("dynamodb", "delete_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
+    "VideoSubtitle": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),
     "VideoDelete": ("s3", "delete_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html"}),
     "ChainVerify": ("dynamodb", "get_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
     "PlaybackGrant": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SigningSecretArn")}),
