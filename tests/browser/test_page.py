@@ -82,6 +82,36 @@ def test_a_holder_signs_in_plays_and_seeks(window, ready_video, holder):
     window.is_clean()
 
 
+def test_the_storyboard_shows_places_and_goes_there(window, ready_video, holder):
+    window.give_wallet(holder)
+    window.open(video_id(ready_video))
+    window.state("invite")
+    window.sign_in()
+    window.state("playing")
+    window.wait_for_time(0.5)
+    line, place, picture = (window.page.locator(name) for name in ("#places", "#place", "#place-picture"))
+    expect(line).to_be_visible()
+    width = line.bounding_box()["width"]
+    line.hover(position={"x": width / 2, "y": 8})
+    expect(place).to_contain_text("0:15")
+    first = picture.evaluate("element => element.style.backgroundImage + element.style.backgroundPosition")
+    # The picture itself is there, and as large as it is said to be.
+    address = picture.evaluate("element => element.style.backgroundImage.slice(5, -2)")
+    size = window.page.evaluate(
+        "address => new Promise((loaded, failed) => { const image = new Image(); image.onerror = failed;"
+        " image.onload = () => loaded([image.naturalWidth, image.naturalHeight]); image.src = address; })",
+        address,
+    )
+    assert size == [800, 90]
+    window.picture("place")
+    line.hover(position={"x": width * 0.9, "y": 8})
+    assert first != picture.evaluate("element => element.style.backgroundImage + element.style.backgroundPosition")
+    line.click(position={"x": width * 0.6, "y": 8})
+    assert 17.5 < window.wait_for_time(17.5) < 25
+    assert "poster.jpg" in window.page.evaluate("document.querySelector('video').poster")
+    window.is_clean()
+
+
 def test_a_non_holder_reads_which_condition_failed(window, ready_video, stranger):
     window.give_wallet(stranger)
     window.open(video_id(ready_video))

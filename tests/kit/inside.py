@@ -101,6 +101,10 @@ def playlist_objects(stack, video: str) -> set[str]:
         names.add(f"{track['name']}.m3u8")
         if track["encoded"]["kind"]["type"] == "video":
             names.add(f"{track['name']}-iframes.m3u8")
+    if storyboard := presentation.get("storyboard"):
+        segments = len(next(track for track in presentation["tracks"] if track["encoded"]["kind"]["type"] == "video")["encoded"]["segments"])
+        sheets = range(1, segments + 1, storyboard["sheet_tiles"])
+        names |= {"poster.jpg", "storyboard.vtt"} | {f"{storyboard['folder']}/{sheet:05}.jpg" for sheet in sheets}
     return {f"{folder}/{name}" for name in names}
 
 

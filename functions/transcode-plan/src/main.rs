@@ -20,8 +20,12 @@ fn main() -> Result<(), runtime::Error> {
             max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
             max_pixels: MAX_PIXELS,
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
-            extras: environment.text_or("EXTRA_CODECS", "").parse()?,
-            per_title: environment.text("LADDER")? == "per-title",
+            extras: environment.parsed("EXTRA_CODECS")?,
+            per_title: match &*environment.text("LADDER")? {
+                "per-title" => true,
+                "fixed" => false,
+                _ => return Err("environment variable LADDER: neither per-title nor fixed".into()),
+            },
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;

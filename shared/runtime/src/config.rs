@@ -105,6 +105,15 @@ impl Environment {
             .collect()
     }
 
+    /// Anything that can be read from text; what is absent is empty.
+    ///
+    /// # Errors
+    /// Names the variable, and says why it can't be read.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        let text = (self.lookup)(name).unwrap_or_default();
+        text.parse().map_err(|error: T::Err| ConfigError { name, reason: error.to_string() })
+    }
+
     /// A list of `name=value` between commas, which may be empty or absent; each name once.
     ///
     /// # Errors
