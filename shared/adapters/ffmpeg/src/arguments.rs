@@ -16,6 +16,14 @@ use crate::MediaError;
 /// The containers that are accepted, by the names of their readers. None of them opens a second
 /// file; playlists and concat scripts, which do, are not here.
 const CONTAINERS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi";
+/// The decoders that may read a film, by their names: what cameras, phones, editors and discs write. The
+/// binary has hundreds more, for which nobody looks as closely.
+const DECODERS: &str = "h264,hevc,libdav1d,av1,vp8,vp9,prores,mjpeg,mpeg1video,mpeg2video,mpeg4,msmpeg4,\
+     msmpeg4v2,h263,flv,vc1,wmv3,dnxhd,cfhd,dvvideo,huffyuv,ffvhuff,utvideo,ffv1,qtrle,png,rawvideo,\
+     v210,theora,aac,aac_latm,mp1float,mp2float,mp3float,mp1,mp2,mp3,ac3,eac3,dca,truehd,mlp,flac,\
+     alac,opus,vorbis,wmav1,wmav2,wmapro,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,pcm_alaw,pcm_mulaw,pcm_u8,\
+     pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,\
+     pcm_f64le,pcm_bluray,pcm_dvd,subrip,srt,text,webvtt,mov_text,ass,ssa";
 /// A signed address of a bucket needs no more.
 const PROTOCOLS: &str = "http,https,tcp,tls";
 /// Against picture bombs: 8K with room for alignment, whatever the header says and however the
@@ -66,7 +74,7 @@ pub(crate) fn source(url: &str, local_files: bool) -> Result<Vec<String>, MediaE
     let protocols = if local_files { format!("{PROTOCOLS},file") } else { PROTOCOLS.into() };
     let mut arguments = strings(&["-protocol_whitelist", &protocols]);
     arguments.extend(strings(&["-format_whitelist", CONTAINERS, "-max_pixels", MAX_PIXELS]));
-    arguments.extend(strings(&["-max_streams", "64"]));
+    arguments.extend(strings(&["-codec_whitelist", DECODERS, "-max_streams", "64"]));
     if remote {
         // In microseconds. A dropped connection goes on where it ended.
         arguments.extend(strings(&["-rw_timeout", "30000000", "-reconnect", "1"]));
@@ -515,6 +523,9 @@ mod tests {
         }
         let remote = source("https://a/b", false).unwrap();
         assert_eq!(remote[..2], strings(&["-protocol_whitelist", "http,https,tcp,tls"]));
+        let names =
+            |text: &str| text.split(',').all(|name| !name.is_empty() && !name.contains(' '));
+        assert!(names(DECODERS) && names(CONTAINERS));
         assert!(remote.contains(&"-tls_verify".into()));
     }
 

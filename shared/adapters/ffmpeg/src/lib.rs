@@ -1,7 +1,7 @@
 //! Looks into films and encodes them, by ffmpeg and ffprobe in processes of their own.
 //!
-//! A source is hostile until shown otherwise: what ffmpeg may open is a closed list of protocols
-//! and containers, its environment is empty (a broken decoder finds no credentials), and time,
+//! A source is hostile until shown otherwise: what ffmpeg may open is a closed list of protocols,
+//! containers and decoders, its environment is empty (a broken decoder finds no credentials), and time,
 //! picture size, single allocations and what is read from it are limited.
 
 mod arguments;

@@ -16,6 +16,7 @@ const MAX_COMPLAINTS: usize = 32 << 10;
 
 const NOT_A_FILM: &str = "The file is not a video that can be read. MP4, MOV, MKV, WebM, MPEG-TS \
                           and AVI files are accepted.";
+const UNKNOWN_CODEC: &str = "The file holds a kind of picture or sound that cannot be read.";
 const DAMAGED: &str = "The file is incomplete or damaged.";
 
 /// The source's fault, in words for the creator.
@@ -123,20 +124,16 @@ fn judge(status: ExitStatus, complaints: &str, secret: &str) -> Result<(), Media
         None
     } else if says(&["exceeds specified max pixel count"]) {
         Some("The picture is too large.")
-    } else if says(&["Format not on whitelist", "not on whitelist"]) {
+    } else if complaints.contains("Codec (") && says(&["not on whitelist"]) {
+        Some(UNKNOWN_CODEC)
+    } else if says(&["not on whitelist"]) {
         Some(NOT_A_FILM)
     } else if says(&["moov atom not found", "End of file"]) || ends_early(complaints) {
         Some(DAMAGED)
     } else if says(&["Invalid data found when processing input", "could not find codec"]) {
         Some(NOT_A_FILM)
-    } else if says(&[
-        "matches no streams",
-        "Decoder not found",
-        "no decoder found",
-        // This ffmpeg's own reader of AV1 only drives hardware. The spelling is theirs.
-        "doesn't suppport hardware accelerated",
-    ]) {
-        Some("The file holds a kind of picture or sound that cannot be read.")
+    } else if says(&["matches no streams", "Decoder not found", "no decoder found"]) {
+        Some(UNKNOWN_CODEC)
     } else if says(&[
         "Error while decoding",
         "Decoding error",
@@ -219,7 +216,7 @@ mod tests {
             "moov atom not found",
             "Invalid data found when processing input",
             "HTTP error 416 Range Not Satisfiable",
-            "[av1 @ 0x1] Your platform doesn't suppport hardware accelerated AV1 decoding.",
+            "[zmbv @ 0x1] Codec (zmbv) not on whitelist 'h264,hevc'\nInvalid argument",
             "[vist#0:0/h264 @ 0x1] Decode error rate 1 exceeds maximum 0.666667",
             "Picture size 90000x90000 exceeds specified max pixel count 36000000",
         ] {

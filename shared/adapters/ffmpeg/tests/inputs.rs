@@ -187,6 +187,16 @@ async fn containers_and_codecs() {
 }
 
 #[tokio::test]
+async fn decoders_are_a_closed_list() {
+    let film = Film::new("film.avi", &usual(), &["-c:v", "zmbv", "-pix_fmt", "bgr0"]);
+    let plan = plan(&film.probe().await, &LIMITS).unwrap();
+    let (work, output) = (&plan.works()[0], film.directory.path().join("out"));
+    let refused = Ffmpeg::for_local_files(tools()).encode(&film.path, work, &output).await;
+    let Err(MediaError::Refused(reason)) = refused else { panic!("{refused:?}") };
+    assert_eq!(reason, "The file holds a kind of picture or sound that cannot be read.");
+}
+
+#[tokio::test]
 async fn groups_that_are_open_long_or_out_of_order() {
     let open = "keyint=30:min-keyint=10:open-gop=1:bframes=3:b-adapt=0:scenecut=0";
     let hevc = "keyint=30:min-keyint=10:open-gop=1:bframes=3:b-adapt=0:log-level=none";
