@@ -7,7 +7,7 @@ use adapter_s3::S3;
 use adapter_sqs::Sqs;
 use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
-use domain::ladder::Limits;
+use domain::ladder::{Ceilings, Limits};
 use domain::video::video_of_source;
 use runtime::queue;
 
@@ -20,12 +20,8 @@ fn main() -> Result<(), runtime::Error> {
             max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
             max_pixels: MAX_PIXELS,
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
-            extras: environment.parsed("EXTRA_CODECS")?,
-            per_title: match &*environment.text("LADDER")? {
-                "per-title" => true,
-                "fixed" => false,
-                _ => return Err("environment variable LADDER: neither per-title nor fixed".into()),
-            },
+            extras: environment.parsed_or("EXTRA_CODECS", "")?,
+            per_title: environment.parsed::<Ceilings>("LADDER")? == Ceilings::PerTitle,
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;

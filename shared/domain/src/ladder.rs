@@ -234,6 +234,27 @@ pub struct Limits {
     pub per_title: bool,
 }
 
+/// Where the ceilings of a film's renditions come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ceilings {
+    /// Samples of the film.
+    PerTitle,
+    /// Its size and rate alone.
+    Fixed,
+}
+
+impl FromStr for Ceilings {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "per-title" => Ok(Self::PerTitle),
+            "fixed" => Ok(Self::Fixed),
+            _ => Err("neither per-title nor fixed"),
+        }
+    }
+}
+
 /// What is made of every film beside H.264 and AAC, which everybody can play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extras {

@@ -105,13 +105,24 @@ impl Environment {
             .collect()
     }
 
-    /// Anything that can be read from text; what is absent is empty.
+    /// Anything that can be read from text.
+    ///
+    /// # Errors
+    /// Names the variable, and says why it can't be read, or that it is missing.
+    pub fn parsed<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ConfigError> {
+        parse(name, &self.text(name)?)
+    }
+
+    /// The same, which may be absent.
     ///
     /// # Errors
     /// Names the variable, and says why it can't be read.
-    pub fn parsed<T: FromStr<Err: Display>>(&self, name: &'static str) -> Result<T, ConfigError> {
-        let text = (self.lookup)(name).unwrap_or_default();
-        text.parse().map_err(|error: T::Err| ConfigError { name, reason: error.to_string() })
+    pub fn parsed_or<T: FromStr<Err: Display>>(
+        &self,
+        name: &'static str,
+        default: &str,
+    ) -> Result<T, ConfigError> {
+        parse(name, &self.text_or(name, default))
     }
 
     /// A list of `name=value` between commas, which may be empty or absent; each name once.
@@ -133,6 +144,10 @@ impl Environment {
         }
         Ok(pairs)
     }
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|error: T::Err| ConfigError { name, reason: error.to_string() })
 }
 
 #[cfg(test)]
