@@ -45,6 +45,7 @@ def is_valid(schemas: list[xmlschema.XMLSchema], text: str) -> bool:
     return all(schema.is_valid(text.encode()) for schema in schemas)
 
 
+@pytest.mark.proof
 def test_random_manifests_are_valid(schemas, manifests):
     assert len(manifests) >= MANIFESTS
     for schema in schemas:

@@ -214,6 +214,7 @@ def test_a_coin_with_the_most_decimals_there_can_be(gate, contracts, viewer):
 # ---- Beside good ones
 
 
+@pytest.mark.proof
 def test_ten_megabytes_open_nothing(gate, chain, creator, viewer, stranger):
     """Whether a node answers that in time or not: nobody gets in, the answer says why, and a good contract is read after.
 

@@ -18,6 +18,9 @@ from tests.kit import inside
 from tests.kit.film import tool
 from tests.kit.player import decode, probe
 
+# Five attempts take their time.
+pytestmark = pytest.mark.proof
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Five attempts at 1, 2, 4 and 8 s instead of 15, 30, 60 and 120.
 RETRY = "1"

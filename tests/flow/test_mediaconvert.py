@@ -9,6 +9,9 @@ from tests.flow.test_iam import credentials, refusal
 from tests.kit import inside, media
 from tests.kit.player import addresses, decode, probe, segment_start
 
+# The stack is deployed anew for these, and once more after them.
+pytestmark = pytest.mark.proof
+
 # Of the film below: twelve seconds at 25, in segments of four.
 FRAMES, SEGMENTS = 300, 3
 
