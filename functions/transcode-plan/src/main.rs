@@ -7,7 +7,7 @@ use adapter_s3::S3;
 use adapter_sqs::Sqs;
 use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
-use domain::ladder::{Ceilings, Limits};
+use domain::ladder::Limits;
 use domain::video::video_of_source;
 use runtime::queue;
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), runtime::Error> {
             max_pixels: MAX_PIXELS,
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
             extras: environment.parsed_or("EXTRA_CODECS", "")?,
-            per_title: environment.parsed::<Ceilings>("LADDER")? == Ceilings::PerTitle,
+            ceilings: environment.parsed("LADDER")?,
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;

@@ -5,7 +5,7 @@ use crate::ports::{
     VideoStore,
 };
 use domain::Seconds;
-use domain::ladder::{self, Limits};
+use domain::ladder::{self, Ceilings, Limits};
 use domain::video::{Stage, Task, source_key};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub async fn plan_transcode(
                     .await;
             }
         };
-        if limits.per_title {
+        if limits.ceilings == Ceilings::PerTitle {
             match transcoder.measure(&source, &plan).await {
                 Ok(factor) => plan.spend(factor),
                 // Whether it can be encoded, the tasks find out.

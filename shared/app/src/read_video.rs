@@ -67,9 +67,8 @@ impl Progress {
         let plan = video.plan.as_ref().filter(|_| video.stage == Stage::Transcoding)?;
         let all = plan.grid.segments();
         let percent = f64::from(video.conversion.as_ref().map_or(0, |job| job.percent.min(100)));
-        let works = plan.works();
         let ours = |name: &str| {
-            works.iter().filter(|work| work.tracks().contains(&name)).all(|work| plan.is_ours(work))
+            plan.maker == Maker::Tasks || plan.texts.iter().any(|text| text.name == name)
         };
         let pieces = || tasks.iter().filter_map(|task| task.output.as_ref()).flatten();
         let track = |name: &str| {

@@ -1,16 +1,14 @@
 //! Conversion by a job: once, followed, tried again, given up and ended, whatever queues and workers do.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use adapter_memory::Memory;
-use adapter_memory::arrange::{CREATOR, LIMITS, NOW, VIDEO, at_once, film, session};
+use adapter_memory::arrange::{CREATOR, LIMITS, NOW, VIDEO, at_once, film, publish, session, work};
+use adapter_memory::{Memory, arrange};
 use app::convert_video::convert_video;
 use app::delete_video::delete_video;
 use app::follow_job::{JobEvent, JobNews, follow_job};
 use app::plan_transcode::{ConvertMessage, plan_transcode};
 use app::ports::{Event, MediaError, PortError};
-use app::publish_video::publish_video;
 use app::read_video::read_video;
-use app::run_task::run_task;
 use domain::conversion::{Conversion, JobState, MOST_ATTEMPTS};
 use domain::label::Label;
 use domain::ladder::{Maker, Probe, TextStream};
@@ -28,10 +26,6 @@ async fn convert(m: &Memory) -> Result<(), PortError> {
 
 async fn follow(m: &Memory, news: &JobNews) -> Result<(), PortError> {
     follow_job(m, m, m, m, m, m, m, news).await
-}
-
-async fn publish(m: &Memory) -> Result<(), PortError> {
-    publish_video(m, m, m, m, m, VIDEO).await
 }
 
 async fn delete(m: &Memory) {
@@ -301,7 +295,7 @@ async fn texts_are_our_own_workers() {
     let m = &memory;
     for message in memory.take_task_messages() {
         assert_eq!(message.task, "text-1");
-        run_task(m, m, m, m, m, m, m, m, &message).await.unwrap();
+        work(m, &message).await.unwrap();
     }
     publish(&memory).await.unwrap();
     assert_eq!(memory.stage(), Some(Stage::Ready));
@@ -313,11 +307,11 @@ async fn a_stack_that_changes_its_mind_changes_new_films_only() {
     let memory = Memory::with_video(Stage::Uploaded);
     plan(&memory).await.unwrap();
     let m = &memory;
-    let again = plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await;
+    let again = arrange::plan(m).await;
     assert!(again.is_err() && memory.take_task_messages().is_empty());
     let ours = Memory::with_video(Stage::Uploaded);
     let m = &ours;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await.unwrap();
+    arrange::plan(m).await.unwrap();
     plan(&ours).await.unwrap();
     assert!(ours.take_convert_messages().is_empty());
     convert(&ours).await.unwrap();

@@ -3,14 +3,12 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, KNOWN, LIMITS, VIDEO, VIEWER, at_once, session, video as film_video, watch,
+    CONTRACT, CREATOR, KNOWN, VIDEO, VIEWER, at_once, plan, publish, session, video as film_video,
+    watch, work,
 };
 use app::delete_video::delete_video;
-use app::plan_transcode::{TaskMessage, plan_transcode};
-use app::ports::PortError;
+use app::plan_transcode::TaskMessage;
 use app::problem::{Error, Problem};
-use app::publish_video::publish_video;
-use app::run_task::run_task;
 use app::set_policy::{NewPolicy, set_policy};
 use domain::account::Address;
 use domain::decision::Verdict;
@@ -21,19 +19,6 @@ const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 async fn delete(memory: &Memory, who: Address) -> Result<(), Error> {
     let m = memory;
     delete_video(m, m, m, m, m, Some(m), &session(who), VIDEO).await
-}
-
-async fn plan(memory: &Memory) -> Result<(), PortError> {
-    let m = memory;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await
-}
-
-async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
-    run_task(memory, memory, memory, memory, memory, memory, memory, memory, message).await
-}
-
-async fn publish(memory: &Memory) -> Result<(), PortError> {
-    publish_video(memory, memory, memory, memory, memory, VIDEO).await
 }
 
 /// A video whose tasks are planned, and their messages.

@@ -3,14 +3,11 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, LIMITS, NOW, VIDEO, VIEWER, session, video as film_video, watch,
+    CONTRACT, CREATOR, NOW, VIDEO, VIEWER, plan, publish, session, video as film_video, watch, work,
 };
 use app::delete_video::delete_video;
-use app::plan_transcode::plan_transcode;
 use app::ports::VideoStore;
 use app::problem::{Error, Problem};
-use app::publish_video::publish_video;
-use app::run_task::run_task;
 use app::sign_playlist::{Opened, Playlist, Signer, Wanted, sign_playlist};
 use domain::decision::Verdict;
 use domain::video::Stage;
@@ -23,11 +20,11 @@ const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 /// A film as it is published, and the token of a holder's grant.
 async fn scene() -> (Memory, String) {
     let m = Memory::with_video(Stage::Uploaded);
-    plan_transcode(&m, &m, &m, &m, &m, &m, None::<&Memory>, &m, &LIMITS, VIDEO).await.unwrap();
+    plan(&m).await.unwrap();
     for message in m.take_task_messages() {
-        run_task(&m, &m, &m, &m, &m, &m, &m, &m, &message).await.unwrap();
+        work(&m, &message).await.unwrap();
     }
-    publish_video(&m, &m, &m, &m, &m, VIDEO).await.unwrap();
+    publish(&m).await.unwrap();
     m.holds(CONTRACT, VIEWER, Verdict::Yes);
     let playback = watch(&m, VIEWER).await.unwrap();
     let (_, token) = playback.hls.split_once("?grant=").unwrap();

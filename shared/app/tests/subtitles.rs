@@ -2,11 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CREATOR, LIMITS, VIDEO, VIEWER, session};
-use app::plan_transcode::plan_transcode;
+use adapter_memory::arrange::{CREATOR, VIDEO, VIEWER, plan, publish, session, work};
 use app::problem::{Error, Problem};
-use app::publish_video::publish_video;
-use app::run_task::run_task;
 use app::set_subtitle::{NewSubtitle, remove_subtitle, set_subtitle};
 use domain::account::Address;
 use domain::presentation::{Presentation, Track};
@@ -30,44 +27,25 @@ async fn remove(memory: &Memory, who: Address, name: &str) -> Result<(), Error> 
 }
 
 /// Everything that waits for a publisher.
-async fn publish(memory: &Memory) {
+async fn publish_all(memory: &Memory) {
     for message in memory.take_publish_messages() {
         assert_eq!(message.video, VIDEO);
-        publish_video(memory, memory, memory, memory, memory, VIDEO).await.unwrap();
+        publish(memory).await.unwrap();
     }
 }
 
-async fn plan(memory: &Memory) {
-    plan_transcode(
-        memory,
-        memory,
-        memory,
-        memory,
-        memory,
-        memory,
-        None::<&Memory>,
-        memory,
-        &LIMITS,
-        VIDEO,
-    )
-    .await
-    .unwrap();
-}
-
 /// The first tasks that wait.
-async fn work(memory: &Memory, tasks: usize) {
+async fn work_on(memory: &Memory, tasks: usize) {
     for message in memory.take_task_messages().iter().take(tasks) {
-        run_task(memory, memory, memory, memory, memory, memory, memory, memory, message)
-            .await
-            .unwrap();
+        work(memory, message).await.unwrap();
     }
 }
 
 async fn ready() -> Memory {
     let memory = Memory::with_video(Stage::Uploaded);
-    plan(&memory).await;
-    work(&memory, usize::MAX).await;
-    publish(&memory).await;
+    plan(&memory).await.unwrap();
+    work_on(&memory, usize::MAX).await;
+    publish_all(&memory).await;
     assert_eq!(memory.stage(), Some(Stage::Ready));
     memory
 }
@@ -86,16 +64,16 @@ fn shown(memory: &Memory) -> Vec<Track> {
 async fn they_come_with_the_film_when_they_were_there_before_it() {
     let memory = Memory::with_video(Stage::Uploading);
     set(&memory, CREATOR, "de", german()).await.unwrap();
-    publish(&memory).await;
-    plan(&memory).await;
+    publish_all(&memory).await;
+    plan(&memory).await.unwrap();
     // The sound and the first two of three segments.
-    work(&memory, 2).await;
-    publish(&memory).await;
+    work_on(&memory, 2).await;
+    publish_all(&memory).await;
     let [track] = &*shown(&memory) else { unreachable!("one track") };
     assert_eq!((track.language(), track.encoded.segments.len()), (Some("de"), 2), "it grows");
-    plan(&memory).await;
-    work(&memory, usize::MAX).await;
-    publish(&memory).await;
+    plan(&memory).await.unwrap();
+    work_on(&memory, usize::MAX).await;
+    publish_all(&memory).await;
     let [track] = &*shown(&memory) else { unreachable!("one track") };
     assert_eq!(track.encoded.segments.len(), 3);
     let said = |number: u32| {
@@ -116,7 +94,7 @@ async fn they_come_to_a_film_that_is_ready_and_go() {
     let english = json!({ "text": GERMAN.replace("Guten Tag", "Good day"), "language": "en",
                           "purpose": "hearing_impaired", "title": "English SDH" });
     set(&memory, CREATOR, "en-sdh", english).await.unwrap();
-    publish(&memory).await;
+    publish_all(&memory).await;
     let tracks = shown(&memory);
     let names: Vec<_> = tracks.iter().map(|track| &*track.name).collect();
     assert_eq!(names, ["subtitles-de", "subtitles-en-sdh"]);
@@ -125,20 +103,20 @@ async fn they_come_to_a_film_that_is_ready_and_go() {
     let old = tracks[0].folder.clone();
     let better = json!({ "text": GERMAN.replace("Tag", "Abend") });
     set(&memory, CREATOR, "de", better).await.unwrap();
-    publish(&memory).await;
+    publish_all(&memory).await;
     let new = shown(&memory)[0].folder.clone();
     assert_ne!(new, old);
     assert!(object(&memory, &format!("{new}/00002.vtt")).contains("Guten Abend"));
     // The same text under another title is cut once, and called by the new one.
     let titled = json!({ "text": GERMAN.replace("Tag", "Abend"), "title": "Deutsch" });
     set(&memory, CREATOR, "de", titled).await.unwrap();
-    publish(&memory).await;
+    publish_all(&memory).await;
     assert_eq!(shown(&memory)[0].folder, new);
     assert!(object(&memory, "master.m3u8").contains("NAME=\"Deutsch\""));
     for name in ["de", "en-sdh"] {
         remove(&memory, CREATOR, name).await.unwrap();
     }
-    publish(&memory).await;
+    publish_all(&memory).await;
     assert!(shown(&memory).is_empty());
     assert!(!object(&memory, "master.m3u8").contains("SUBTITLES"));
     assert_eq!(object(&memory, "720p.m3u8"), before);
@@ -152,9 +130,9 @@ async fn a_publisher_that_dies_leaves_nothing_half() {
         set(&memory, CREATOR, "de", german()).await.unwrap();
         memory.take_publish_messages();
         memory.fail(step, 1);
-        let died = publish_video(&memory, &memory, &memory, &memory, &memory, VIDEO).await;
+        let died = publish(&memory).await;
         assert!(died.is_err(), "{step}");
-        publish_video(&memory, &memory, &memory, &memory, &memory, VIDEO).await.unwrap();
+        publish(&memory).await.unwrap();
         assert_eq!(shown(&memory).len(), 1, "{step}");
     }
 }

@@ -2,13 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film};
-use app::plan_transcode::{Failure, TaskMessage, fail, plan_transcode};
-use app::ports::{Event, MediaError, PortError};
-use app::publish_video::publish_video;
-use app::run_task::run_task;
+use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film, plan, plan_within, publish, work};
+use app::plan_transcode::{Failure, TaskMessage, fail};
+use app::ports::{Event, MediaError};
 use domain::label::{Label, Purpose};
-use domain::ladder::{Probe, TextStream};
+use domain::ladder::{Ceilings, Probe, TextStream};
 use domain::video::Stage;
 use futures_util::future::join_all;
 
@@ -17,19 +15,6 @@ const TASKS: [&str; 3] = [FIRST, SECOND, SOUND];
 const FIRST: &str = "360p+720p-00001";
 const SECOND: &str = "360p+720p-00003";
 const SOUND: &str = "audio";
-
-async fn plan(memory: &Memory) -> Result<(), PortError> {
-    let m = memory;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await
-}
-
-async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
-    run_task(memory, memory, memory, memory, memory, memory, memory, memory, message).await
-}
-
-async fn publish(memory: &Memory) -> Result<(), PortError> {
-    publish_video(memory, memory, memory, memory, memory, VIDEO).await
-}
 
 fn message(task: &str) -> TaskMessage {
     TaskMessage { video: VIDEO.into(), task: task.into() }
@@ -115,26 +100,13 @@ async fn every_message_thrice_and_out_of_order_has_each_effect_once() {
 /// where there are none.
 #[tokio::test]
 async fn a_film_gets_ceilings_of_its_own() {
-    let per_title = domain::ladder::Limits { per_title: true, ..LIMITS };
+    let per_title = domain::ladder::Limits { ceilings: Ceilings::PerTitle, ..LIMITS };
     let ceilings = async |limits, fault: bool| {
         let memory = Memory::with_video(Stage::Uploaded);
         if fault {
             memory.fail("media.measure", 1);
         }
-        plan_transcode(
-            &memory,
-            &memory,
-            &memory,
-            &memory,
-            &memory,
-            &memory,
-            None::<&Memory>,
-            &memory,
-            limits,
-            VIDEO,
-        )
-        .await
-        .unwrap();
+        plan_within(&memory, limits).await.unwrap();
         let plan = memory.video().unwrap().plan.unwrap();
         plan.renditions.iter().map(|rendition| rendition.max_kbps).collect::<Vec<_>>()
     };
@@ -388,8 +360,7 @@ async fn the_first_plan_counts() {
     memory.meanwhile("video.advance", |memory| {
         at_once(async {
             let limits = domain::ladder::Limits { chunk_seconds: 60, ..LIMITS };
-            let m = memory;
-            plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &limits, VIDEO).await.unwrap();
+            plan_within(memory, &limits).await.unwrap();
         });
     });
     plan(&memory).await.unwrap();

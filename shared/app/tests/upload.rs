@@ -3,11 +3,10 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, KNOWN, LIMITS, SIZE, VIDEO, VIEWER, at_once, session,
+    CONTRACT, CREATOR, KNOWN, SIZE, VIDEO, VIEWER, at_once, plan, session,
 };
 use app::complete_upload::complete_upload;
 use app::create_video::{CreatedVideo, NewVideo, Rules, create_video};
-use app::plan_transcode::plan_transcode;
 use app::plan_upload::plan_upload;
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
@@ -178,19 +177,7 @@ async fn a_planner_that_is_quicker_is_not_undone() {
     let memory = Memory::with_video(Stage::Uploading);
     memory.receive_all();
     memory.meanwhile("video.advance", |memory| {
-        at_once(plan_transcode(
-            memory,
-            memory,
-            memory,
-            memory,
-            memory,
-            memory,
-            None::<&Memory>,
-            memory,
-            &LIMITS,
-            VIDEO,
-        ))
-        .unwrap();
+        at_once(plan(memory)).unwrap();
     });
     assert_eq!(complete(&memory, CREATOR).await.unwrap(), Stage::Transcoding);
     assert_eq!(memory.take_task_messages().len(), 3);

@@ -230,8 +230,8 @@ pub struct Limits {
     pub chunk_seconds: u64,
     /// What is made besides.
     pub extras: Extras,
-    /// Whether each film gets ceilings of its own, by samples of it.
-    pub per_title: bool,
+    /// Where the ceilings of its renditions come from.
+    pub ceilings: Ceilings,
 }
 
 /// Where the ceilings of a film's renditions come from.
@@ -871,7 +871,7 @@ pub(crate) mod tests {
         max_pixels: 8192 * 4320,
         chunk_seconds: 60,
         extras: Extras::NONE,
-        per_title: false,
+        ceilings: Ceilings::Fixed,
     };
 
     /// Nine seconds of 720p with sound.

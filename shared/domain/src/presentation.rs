@@ -546,32 +546,27 @@ impl Presentation {
             TrackKind::Audio { channels, stream, .. } => (stream, channels),
             _ => (0, 0),
         };
-        // Of each stream the track that comes first.
-        let group = |wanted: &dyn Fn(&Track) -> bool, order: &dyn Fn(u32) -> i64| {
+        // Of each stream the track with most channels, or with fewest.
+        let group = |opus: bool, most: bool| {
             let mut chosen: Vec<&Track> = Vec::new();
-            for track in self.audios().filter(|track| wanted(track)) {
+            for track in self.audios().filter(|track| track.is_opus() == opus) {
                 let (stream, channels) = of(track);
                 match chosen.iter_mut().find(|other| of(other).0 == stream) {
-                    Some(other) if order(channels) < order(of(other).1) => *other = track,
+                    Some(other) if most && channels > of(other).1 => *other = track,
+                    Some(other) if !most && channels < of(other).1 => *other = track,
                     Some(_) => {}
                     None => chosen.push(track),
                 }
             }
             chosen
         };
-        let plain = |track: &Track| !track.is_opus();
-        let (fewest, most) = (|channels| i64::from(channels), |channels| -i64::from(channels));
-        let stereo = group(&plain, &fewest);
-        let surround = group(&plain, &most);
-        let opus = group(&Track::is_opus, &fewest);
-        let has_more = surround != stereo;
-        let groups =
-            [("audio", stereo, true), ("surround", surround, has_more), ("opus", opus, true)];
+        let stereo = group(false, false);
+        let mut groups = vec![("surround", group(false, true)), ("opus", group(true, false))];
+        groups.retain(|(_, tracks)| !tracks.is_empty() && *tracks != stereo);
+        if !stereo.is_empty() {
+            groups.insert(0, ("audio", stereo));
+        }
         groups
-            .into_iter()
-            .filter(|(_, tracks, offered)| *offered && !tracks.is_empty())
-            .map(|(name, tracks, _)| (name, tracks))
-            .collect()
     }
 
     /// The pictures by codec: between those of one a player switches while it plays.
@@ -921,7 +916,7 @@ pub(crate) mod tests {
             max_pixels: 1 << 30,
             chunk_seconds: 8,
             extras: crate::ladder::Extras::NONE,
-            per_title: false,
+            ceilings: crate::ladder::Ceilings::Fixed,
         };
         plan(&probe, &limits).unwrap()
     }

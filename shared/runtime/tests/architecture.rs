@@ -35,7 +35,10 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const MAIN_LINES: usize = 60;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 static WORKSPACE: LazyLock<Workspace> = LazyLock::new(Workspace::load);
@@ -48,7 +51,7 @@ struct Workspace {
 
 impl Workspace {
     fn load() -> Self {
-        let output = Command::new(env!("CARGO"))
+        let output = Command::new(std::env::var_os("CARGO").unwrap())
             .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", TARGET])
             .current_dir(root())
             .output()

@@ -11,7 +11,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use adapter_memory::Memory;
-use adapter_memory::arrange::{CHAIN, CONTRACT, FRESHNESS, KNOWN, LIMITS, NOW, VIDEO, at_once};
+use adapter_memory::arrange::{
+    CHAIN, CONTRACT, FRESHNESS, KNOWN, NOW, VIDEO, at_once, plan, publish, work,
+};
 use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
@@ -19,14 +21,12 @@ use app::delete_video::delete_video;
 use app::follow_job::ConvertNews;
 use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
-use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
-use app::publish_video::publish_video;
 use app::read_video::{list_videos, read_video};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
-use app::run_task::run_task;
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Signer, Wanted, sign_playlist};
@@ -60,7 +60,7 @@ const DEAD_LETTER: Refusal = ("dead-letter", 0);
 const UNREADABLE: Refusal = ("unreadable", 0);
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..")
 }
 
 /// Names, without `.json`, and texts of the samples in a folder.
@@ -130,11 +130,11 @@ fn scene(stage: Stage) -> Memory {
 async fn published() -> Memory {
     let memory = scene(Stage::Uploaded);
     let m = &memory;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, &LIMITS, VIDEO).await.unwrap();
+    plan(m).await.unwrap();
     for message in m.take_task_messages() {
-        run_task(m, m, m, m, m, m, m, m, &message).await.unwrap();
+        work(m, &message).await.unwrap();
     }
-    publish_video(m, m, m, m, m, VIDEO).await.unwrap();
+    publish(m).await.unwrap();
     let key = grant::key(TOKEN).unwrap();
     let grant = Grant {
         grant: key.clone(),

@@ -18,6 +18,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, TransactWriteItem};
 use domain::Seconds;
+use domain::video::Stage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -82,6 +83,23 @@ fn to_item(value: &impl Serialize) -> Result<Item, PortError> {
 
 fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, PortError> {
     serde_dynamo::from_item(item).map_err(|error| PortError::new("dynamodb", error))
+}
+
+fn to_attribute(value: &(impl Serialize + ?Sized)) -> Result<AttributeValue, PortError> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| PortError::new("dynamodb", error))
+}
+
+/// Of a video's item, that finished work still counts ([`domain::video::Video::is_open`]); what it compares with is
+/// [`open_values`].
+const OPEN: &str = "(stage = :transcoding OR (stage = :failed AND redrivable = :true))";
+
+/// What [`OPEN`] compares with.
+fn open_values() -> [(&'static str, AttributeValue); 3] {
+    [
+        (":transcoding", string(Stage::Transcoding.as_str())),
+        (":failed", string(Stage::Failed.as_str())),
+        (":true", AttributeValue::Bool(true)),
+    ]
 }
 
 fn string(text: impl Into<String>) -> AttributeValue {

@@ -1,10 +1,13 @@
-use crate::{Item, failed, from_item, held, number, seconds, string, to_item, transact};
+use crate::{
+    Item, OPEN, failed, from_item, held, number, open_values, seconds, string, to_attribute,
+    to_item, transact,
+};
 use app::ports::{PortError, TaskStore};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use domain::Seconds;
 use domain::presentation::Piece;
-use domain::video::{Stage, Task};
+use domain::video::Task;
 
 /// The tasks, beside the videos that count them.
 #[derive(Debug, Clone)]
@@ -82,8 +85,6 @@ impl TaskStore for Tasks {
         now: Seconds,
     ) -> Result<bool, PortError> {
         let broken = |error| PortError::new("dynamodb", error);
-        let output: AttributeValue = serde_dynamo::to_attribute_value(output)
-            .map_err(|error| PortError::new("dynamodb", error))?;
         let record = Update::builder()
             .table_name(&self.table)
             .key("video", string(video))
@@ -91,26 +92,22 @@ impl TaskStore for Tasks {
             .update_expression("SET #output = :output")
             .condition_expression("attribute_exists(task) AND attribute_not_exists(#output)")
             .expression_attribute_names("#output", "output")
-            .expression_attribute_values(":output", output)
+            .expression_attribute_values(":output", to_attribute(output)?)
             .build()
             .map_err(broken)?;
-        let count = Update::builder()
+        let mut count = Update::builder()
             .table_name(&self.videos)
             .key("id", string(video))
             .update_expression("SET updated_at = :now ADD tasks_done :one")
-            .condition_expression(
-                "stage = :transcoding OR (stage = :failed AND redrivable = :true)",
-            )
+            .condition_expression(OPEN)
             .expression_attribute_values(":now", seconds(now))
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":failed", string(Stage::Failed.as_str()))
-            .build()
-            .map_err(broken)?;
+            .expression_attribute_values(":one", number(1));
+        for (name, value) in open_values() {
+            count = count.expression_attribute_values(name, value);
+        }
         let items = vec![
             TransactWriteItem::builder().update(record).build(),
-            TransactWriteItem::builder().update(count).build(),
+            TransactWriteItem::builder().update(count.build().map_err(broken)?).build(),
         ];
         transact(&self.client, items).await
     }

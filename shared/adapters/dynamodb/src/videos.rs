@@ -1,4 +1,6 @@
-use crate::{failed, from_item, held, number, seconds, string, to_item};
+use crate::{
+    OPEN, failed, from_item, held, number, open_values, seconds, string, to_attribute, to_item,
+};
 use app::ports::{Change, ConversionStore, PortError, VideoStore};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -108,11 +110,9 @@ impl VideoStore for Videos {
             Change::Transcoding { plan, duration_seconds } => {
                 set += ", tasks_total = :tasks, #plan = :plan, planned_at = :now, \
                         duration_seconds = :duration";
-                let stored: AttributeValue = serde_dynamo::to_attribute_value(plan)
-                    .map_err(|error| PortError::new("dynamodb", error))?;
                 update = update
                     .expression_attribute_names("#plan", "plan")
-                    .expression_attribute_values(":plan", stored)
+                    .expression_attribute_values(":plan", to_attribute(plan)?)
                     .expression_attribute_values(":tasks", number(plan.works().len()))
                     .expression_attribute_values(":duration", number(duration_seconds));
             }
@@ -162,10 +162,6 @@ impl VideoStore for Videos {
         after: &BTreeMap<String, Uploaded>,
         now: Seconds,
     ) -> Result<bool, PortError> {
-        let stored = |subtitles: &BTreeMap<String, Uploaded>| -> Result<AttributeValue, PortError> {
-            serde_dynamo::to_attribute_value(subtitles)
-                .map_err(|error| PortError::new("dynamodb", error))
-        };
         // Videos of before there were any have no such attribute.
         let none = if before.is_empty() { "attribute_not_exists(subtitles) OR " } else { "" };
         let update = self
@@ -175,8 +171,8 @@ impl VideoStore for Videos {
                 "attribute_exists(id) AND stage <> :deleting AND ({none}subtitles = :before)"
             ))
             .expression_attribute_values(":deleting", string(Stage::Deleting.as_str()))
-            .expression_attribute_values(":before", stored(before)?)
-            .expression_attribute_values(":after", stored(after)?);
+            .expression_attribute_values(":before", to_attribute(before)?)
+            .expression_attribute_values(":after", to_attribute(after)?);
         held(update.send().await)
     }
 
@@ -200,24 +196,19 @@ impl ConversionStore for Videos {
         to: &Conversion,
         now: Seconds,
     ) -> Result<bool, PortError> {
-        let stored = |conversion: &Conversion| -> Result<AttributeValue, PortError> {
-            serde_dynamo::to_attribute_value(conversion)
-                .map_err(|error| PortError::new("dynamodb", error))
-        };
-        let update = self
+        let mut update = self
             .update(video, now)
             .update_expression("SET updated_at = :now, conversion = :to")
-            .expression_attribute_values(":to", stored(to)?)
-            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
-            .expression_attribute_values(":failed", string(Stage::Failed.as_str()));
-        let open = "(stage = :transcoding OR (stage = :failed AND redrivable = :true))";
+            .expression_attribute_values(":to", to_attribute(to)?);
+        for (name, value) in open_values() {
+            update = update.expression_attribute_values(name, value);
+        }
         let update = match from {
             Some(from) => update
-                .condition_expression(format!("{open} AND conversion = :from"))
-                .expression_attribute_values(":from", stored(from)?),
+                .condition_expression(format!("{OPEN} AND conversion = :from"))
+                .expression_attribute_values(":from", to_attribute(from)?),
             None => {
-                update.condition_expression(format!("{open} AND attribute_not_exists(conversion)"))
+                update.condition_expression(format!("{OPEN} AND attribute_not_exists(conversion)"))
             }
         };
         held(update.send().await)

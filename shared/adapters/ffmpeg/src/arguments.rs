@@ -7,7 +7,7 @@ use domain::ladder::{
     TranscodePlan, Transfer, VideoCodec, Work,
 };
 use domain::presentation::INIT_FILE;
-use domain::storyboard::{COLUMNS, POSTER_FILE, STORYBOARD, rows, sheet_file};
+use domain::storyboard::{COLUMNS, POSTER_FILE, image_files, rows};
 use domain::subtitle;
 use std::ops::Range;
 
@@ -125,14 +125,12 @@ pub(crate) fn encode(
     margin: f64,
     directory: &Path,
 ) -> Vec<String> {
-    let mut arguments =
-        strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
-    arguments.extend_from_slice(source);
+    let mut arguments = begin(source);
     arguments.extend(clock(work.grid()));
     match work {
         Work::Video { renditions, grid, segments, picture, images } => {
             let frames = grid.frames_of(segments);
-            let stills = images.map(|images| stills(&images, grid, segments)).unwrap_or_default();
+            let stills = images.map(|images| stills(work, &images, segments)).unwrap_or_default();
             arguments.extend(seek(grid, &frames, margin));
             arguments.extend(strings(&["-i", url, "-filter_complex"]));
             arguments.push(pictures("", renditions, &stills, grid, &frames, *picture));
@@ -154,6 +152,14 @@ pub(crate) fn encode(
             arguments.extend(subtitles(text, directory));
         }
     }
+    arguments
+}
+
+/// What every call of ffmpeg begins with.
+fn begin(source: &[String]) -> Vec<String> {
+    let mut arguments =
+        strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
+    arguments.extend_from_slice(source);
     arguments
 }
 
@@ -240,27 +246,29 @@ struct Still {
 
 /// The first frame of each segment on a sheet; and where the film's poster lies in this chunk, the
 /// frame of its segment that is most like the others.
-fn stills(images: &Images, grid: &Grid, segments: &Range<u64>) -> Vec<Still> {
-    let segment = grid.segment_frames;
-    let mut stills = vec![Still {
-        file: format!("{STORYBOARD}/{}", sheet_file(segments.start)),
-        chosen: format!("select=not(mod(n\\,{segment}))"),
+fn stills(work: &Work, images: &Images, segments: &Range<u64>) -> Vec<Still> {
+    let grid = work.grid();
+    let sheet = |file| Still {
+        file,
+        chosen: format!("select=not(mod(n\\,{}))", grid.segment_frames),
         size: images.tile,
         arranged: format!("tile={COLUMNS}x{}", rows(segments.end - segments.start)),
-    }];
-    let poster = images.poster_segment;
-    if segments.contains(&poster) {
-        let frames = grid.frames_of(&(poster..poster + 1));
-        let start = frames.start - grid.frames_of(segments).start;
-        let length = frames.end - frames.start;
-        stills.push(Still {
-            file: POSTER_FILE.to_owned(),
-            chosen: format!("trim=start_frame={start}:end_frame={}", start + length),
+    };
+    let poster = |file| {
+        let frames = grid.frames_of(&(images.poster_segment..images.poster_segment + 1));
+        let before = grid.frames_of(segments).start;
+        let (start, end) = (frames.start - before, frames.end - before);
+        Still {
+            file,
+            chosen: format!("trim=start_frame={start}:end_frame={end}"),
             size: images.poster,
-            arranged: format!("thumbnail=n={length}"),
-        });
-    }
-    stills
+            arranged: format!("thumbnail=n={}", end - start),
+        }
+    };
+    image_files(work)
+        .into_iter()
+        .map(|file| if file == POSTER_FILE { poster(file) } else { sheet(file) })
+        .collect()
 }
 
 fn image(index: usize, path: &Path) -> Vec<String> {
@@ -399,9 +407,7 @@ pub(crate) fn sample(
     frames: u64,
     path: &Path,
 ) -> Vec<String> {
-    let mut arguments =
-        strings(&["-hide_banner", "-nostdin", "-v", "error", "-max_alloc", MAX_ALLOCATION]);
-    arguments.extend_from_slice(source);
+    let mut arguments = begin(source);
     arguments.extend(strings(&["-noaccurate_seek", "-ss", &format!("{start_seconds:.6}")]));
     arguments.extend(strings(&["-i", url, "-filter_complex"]));
     let (rendition, frames_wanted) = (std::slice::from_ref(rendition), 0..frames);

@@ -9,7 +9,7 @@ use domain::presentation::{
     EncodedSegment, EncodedTrack, INIT_FILE, Piece, TEXT_FILE, TrackKind, segment_file,
     text_segment_file,
 };
-use domain::storyboard::STORYBOARD;
+use domain::storyboard::{STORYBOARD, image_files};
 use domain::subtitle::Subtitles;
 use sha2::{Digest, Sha256};
 
@@ -24,7 +24,8 @@ const AUDIO_FRAME: u64 = 1024;
 /// Makes a directory for each track, and takes away what an earlier try left in it.
 pub(crate) async fn prepare(directory: &Path, work: &Work) -> Result<(), MediaError> {
     let failed = |error| MediaError::Failed(format!("the output directory: {error}"));
-    for track in work.tracks().into_iter().chain([STORYBOARD]) {
+    let sheets = (!image_files(work).is_empty()).then_some(STORYBOARD);
+    for track in work.tracks().into_iter().chain(sheets) {
         let directory = directory.join(track);
         tokio::fs::create_dir_all(&directory).await.map_err(failed)?;
         let mut entries = tokio::fs::read_dir(&directory).await.map_err(failed)?;

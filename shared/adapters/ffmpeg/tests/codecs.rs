@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use adapter_ffmpeg::Ffmpeg;
-use domain::ladder::{Extras, Limits, TranscodePlan, Work, plan};
+use domain::ladder::{Ceilings, Extras, Limits, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, Piece};
 use tempfile::TempDir;
 use tools::{output, tools};
@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 36_000_000,
     chunk_seconds: 8,
     extras: Extras { hevc: true, av1: true, opus: true },
-    per_title: true,
+    ceilings: Ceilings::PerTitle,
 };
 /// The film's first beep.
 const BEEP: f64 = 5.0;

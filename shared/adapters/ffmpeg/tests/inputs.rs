@@ -6,7 +6,8 @@ mod tools;
 
 use adapter_ffmpeg::{Ffmpeg, MediaError};
 use domain::ladder::{
-    Extras, Gamut, Limits, Matrix, Picture, Probe, TranscodePlan, Transfer, VideoStream, Work, plan,
+    Ceilings, Extras, Gamut, Limits, Matrix, Picture, Probe, TranscodePlan, Transfer, VideoStream,
+    Work, plan,
 };
 use tempfile::TempDir;
 use tools::{output, tools};
@@ -17,7 +18,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 36_000_000,
     chunk_seconds: 4,
     extras: Extras::NONE,
-    per_title: false,
+    ceilings: Ceilings::Fixed,
 };
 /// The size of most films, and how many columns of it show one bit of a frame's number.
 const WIDTH: usize = 160;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adapter_ffmpeg::{Ffmpeg, MediaError};
 use app::ports::Transcoder;
-use domain::ladder::{Extras, Limits, Probe, Ratio, TranscodePlan, Work, plan};
+use domain::ladder::{Ceilings, Extras, Limits, Probe, Ratio, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +22,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 36_000_000,
     chunk_seconds: 4,
     extras: Extras::NONE,
-    per_title: false,
+    ceilings: Ceilings::Fixed,
 };
 
 fn local() -> Ffmpeg {

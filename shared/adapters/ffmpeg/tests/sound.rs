@@ -8,7 +8,7 @@ use std::path::Path;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::label::Purpose;
-use domain::ladder::{Extras, Limits, Probe, TranscodePlan, Work, plan};
+use domain::ladder::{Ceilings, Extras, Limits, Probe, TranscodePlan, Work, plan};
 use domain::presentation::{EncodedTrack, TrackKind};
 use tools::{output, tools};
 
@@ -19,7 +19,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 36_000_000,
     chunk_seconds: 60,
     extras: Extras::NONE,
-    per_title: false,
+    ceilings: Ceilings::Fixed,
 };
 
 /// Runs a tool that must succeed, and gives what it printed and complained about.

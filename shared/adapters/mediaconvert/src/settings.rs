@@ -264,7 +264,7 @@ mod tests {
             max_pixels: u64::MAX,
             chunk_seconds: 60,
             extras: domain::ladder::Extras::NONE,
-            per_title: false,
+            ceilings: domain::ladder::Ceilings::Fixed,
         };
         let video = VideoStream {
             width: 1280,

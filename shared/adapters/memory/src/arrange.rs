@@ -4,9 +4,11 @@ use crate::{Memory, lock};
 use app::follow_job::JobNews;
 use app::gate::Gate;
 use app::grant_playback::{Playback, Terms, Viewing, Wish, grant_playback};
-use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
-use app::ports::{Event, ReceivedPart};
+use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
+use app::ports::{Event, PortError, ReceivedPart};
 use app::problem::Error;
+use app::publish_video::publish_video;
+use app::run_task::run_task;
 use domain::Seconds;
 use domain::abi;
 use domain::account::{Account, Address, ChainId, Wallet};
@@ -15,7 +17,9 @@ use domain::conversion::{self, JobState};
 use domain::decision::{Freshness, Verdict};
 use domain::fact::{Answer, EvmRead};
 use domain::label::Label;
-use domain::ladder::{AudioStream, Extras, Limits, Picture, Probe, Ratio, VideoStream, Work};
+use domain::ladder::{
+    AudioStream, Ceilings, Extras, Limits, Picture, Probe, Ratio, VideoStream, Work,
+};
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
@@ -49,7 +53,7 @@ pub const LIMITS: Limits = Limits {
     max_pixels: 8192 * 4320,
     chunk_seconds: 8,
     extras: Extras::NONE,
-    per_title: false,
+    ceilings: Ceilings::Fixed,
 };
 
 /// That wallet on the configured chain.
@@ -350,6 +354,41 @@ pub async fn watch_as(
     let terms = Terms { origin: "https://film.example", lifetime: 600 };
     let viewing = Viewing { caller, video: VIDEO, wish: &Wish::default() };
     grant_playback(memory, memory, memory, &gate, &terms, &viewing).await
+}
+
+/// Plans the film of the scene for our own workers.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn plan(memory: &Memory) -> Result<(), PortError> {
+    plan_within(memory, &LIMITS).await
+}
+
+/// As [`plan`], by other limits.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn plan_within(memory: &Memory, limits: &Limits) -> Result<(), PortError> {
+    let m = memory;
+    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, limits, VIDEO).await
+}
+
+/// Does a task.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
+    let m = memory;
+    run_task(m, m, m, m, m, m, m, m, message).await
+}
+
+/// Publishes what there is of the film.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn publish(memory: &Memory) -> Result<(), PortError> {
+    let m = memory;
+    publish_video(m, m, m, m, m, VIDEO).await
 }
 
 /// Runs a rival's whole step at once, in the middle of another's. Memory waits for nothing.

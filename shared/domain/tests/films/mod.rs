@@ -3,7 +3,7 @@
 
 use domain::label::{Label, Purpose};
 use domain::ladder::{
-    AudioCodec, AudioStream, Extras, Grid, Limits, Picture, Probe, Ratio, TextStream,
+    AudioCodec, AudioStream, Ceilings, Extras, Grid, Limits, Picture, Probe, Ratio, TextStream,
     TranscodePlan, VideoCodec, VideoStream, Work, plan,
 };
 use domain::presentation::{
@@ -35,7 +35,7 @@ pub fn any_film() -> impl Strategy<Value = Film> {
             max_pixels: 1 << 26,
             chunk_seconds: 8,
             extras,
-            per_title: false,
+            ceilings: Ceilings::Fixed,
         };
         made(&plan(&probe, &limits).unwrap(), &sizes, done)
     })

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::hls;
-use domain::ladder::{self, Extras, Limits, Probe, TranscodePlan, Work};
+use domain::ladder::{self, Ceilings, Extras, Limits, Probe, TranscodePlan, Work};
 use domain::presentation::{
     Growing, INIT_FILE, KEY_FRAMES_SUFFIX, Links, MANIFEST_FILE, MULTIVARIANT_FILE, Piece,
     Presentation, segment_file,
@@ -27,7 +27,7 @@ const LIMITS: Limits = Limits {
     max_pixels: 8192 * 4320,
     chunk_seconds: 60,
     extras: Extras::NONE,
-    per_title: true,
+    ceilings: Ceilings::PerTitle,
 };
 
 /// A task as it was measured.
