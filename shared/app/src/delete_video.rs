@@ -3,10 +3,11 @@
 use crate::plan_transcode::ConvertMessage;
 use crate::ports::{Change, Clock, MediaStore, Queue, TaskStore, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
+use crate::review_grants::ReviewMessage;
 use domain::session::Session;
 use domain::video::{Stage, Video, media_folder, source_key};
 
-/// Deletes a video. Asked again after a fault, it goes on where it stopped. A job that converts it is
+/// Deletes a video, and ends its grants. Asked again after a fault, it goes on where it stopped. A job that converts it is
 /// ended, and what it still writes goes when it says that it is over.
 ///
 /// # Errors
@@ -19,6 +20,7 @@ pub async fn delete_video(
     uploads: &impl UploadStore,
     media: &impl MediaStore,
     conversions: Option<&impl Queue<ConvertMessage>>,
+    reviews: &impl Queue<ReviewMessage>,
     caller: &Session,
     id: &str,
 ) -> Result<(), Error> {
@@ -35,6 +37,8 @@ pub async fn delete_video(
     if !videos.advance(id, &ALIVE, &Change::Deleting, clock.now()).await? {
         return Err(Problem::NotFound.into());
     }
+    // Whoever reviews its grants ends them all.
+    reviews.send(&ReviewMessage::Video { video: id.to_owned() }).await?;
     // Read again: a job may have got its id just before.
     let job = videos.get(id).await?.and_then(job_of);
     if let Some(job) = job {

@@ -1,20 +1,18 @@
 //! `POST /v1/videos/{id}/playback`: the gate.
 
+use crate::deliver::{Playback, Terms, deliver, lifetime};
 use crate::gate::Gate;
 use crate::ports::{
     Clock, EvmChains, FactStore, GrantStore, Plugins, Random, SolanaChains, VideoStore,
 };
 use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
-use domain::account::Account;
+use domain::Seconds;
 use domain::decision::{Decision, Verdict};
-use domain::grant::{self, Grant};
+use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
-use domain::presentation::{MANIFEST_FILE, MULTIVARIANT_FILE};
-use domain::session::Session;
-use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
+use domain::session::{Holder, Session};
 use domain::video::Video;
-use domain::{Seconds, rfc3339};
 
 /// How often a decision is made anew because the policy changed under it.
 const ATTEMPTS: usize = 3;
@@ -26,6 +24,9 @@ pub struct Wish {
     /// Tokens the viewer says to hold (CAIP-19): where to look, and no proof of anything.
     #[serde(default)]
     pub assets: Vec<Asset>,
+    /// How the grant is to travel. Who may watch does not depend on it.
+    #[serde(default)]
+    pub carrier: Carrier,
 }
 
 /// Who wants to watch what.
@@ -39,48 +40,6 @@ pub struct Viewing<'a> {
     pub wish: &'a Wish,
 }
 
-/// The stack's settings for grants.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
-    /// Where players come, as in `https://d1.cloudfront.net`.
-    pub origin: &'a str,
-    /// How long a grant lasts, if nothing that it rests on ends before.
-    pub lifetime: Seconds,
-}
-
-/// The answer's body.
-#[derive(Debug, serde::Serialize)]
-pub struct Playback {
-    /// What was granted.
-    pub grant: GrantView,
-    /// How the grant travels: `query`, in the playlists' addresses.
-    pub carrier: &'static str,
-    /// The HLS multivariant playlist.
-    pub hls: String,
-    /// The DASH manifest.
-    pub dash: String,
-    /// A picture that stands for the film.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub poster: Option<String>,
-    /// A WebVTT track of pictures to find a place by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub storyboard: Option<String>,
-}
-
-/// A grant as its holder sees it.
-#[derive(Debug, serde::Serialize)]
-pub struct GrantView {
-    /// The video.
-    pub video: String,
-    /// The wallet that signed in first.
-    pub account: Account,
-    /// RFC 3339.
-    pub expires_at: String,
-    /// It rests on an older answer, because a chain can't be read now.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub grace: bool,
-}
-
 /// Decides by the stored policy, and by nothing else, whether the caller may watch.
 ///
 /// # Errors
@@ -91,7 +50,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
     videos: &impl VideoStore,
     grants: &impl GrantStore,
     gate: &Gate<'_, E, S, P, F>,
-    terms: &Terms<'_>,
+    terms: &Terms,
     viewing: &Viewing<'_>,
 ) -> Result<Playback, Error> {
     let Viewing { caller, video: id, wish } = *viewing;
@@ -104,64 +63,47 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             }
             _ => return Err(Problem::NotFound.into()),
         };
-        let decision = decide(system, gate, &video, caller, wish).await?;
+        let decision = allowed(system, gate, &video, &caller.wallets, &wish.assets).await?;
         let now = system.now();
-        let token = hex::encode(system.bytes::<32>());
-        let key = grant::key(&token).ok_or(Problem::Internal)?;
-        let has_images = video.plan.as_ref().is_some_and(|plan| plan.images.is_some());
+        let id = GrantId::new(caller.account(), now, system.bytes());
+        let token = GrantToken::new(id, system.bytes());
         let grant = Grant {
-            grant: key,
-            video: video.id,
+            grant: token.id.clone(),
+            secret: token.digest(),
+            video: video.id.clone(),
             account: caller.account(),
             wallets: caller.wallets.clone(),
+            assets: wish.assets.clone(),
+            carrier: wish.carrier,
             policy_revision: video.policy_revision,
             created_at: now,
-            expires_at: decision.until.unwrap_or(Seconds::MAX).min(now + terms.lifetime),
+            expires_at: decision.until.unwrap_or(Seconds::MAX).min(now + lifetime(&video, terms)),
+            review_at: decision.review_at,
+            accounts: decision.accounts,
             grace: decision.grace,
+            lease_until: None,
+            ended: None,
         };
         // The store refuses when the policy or the stage moved since it was read.
         if grants.create(&grant).await? {
-            let playlists = format!("{}/v1/videos/{id}/playlists", terms.origin);
-            let address = |file: &str| format!("{playlists}/{file}?grant={token}");
-            let image = |file| has_images.then(|| address(file));
-            return Ok(Playback {
-                carrier: "query",
-                hls: address(MULTIVARIANT_FILE),
-                dash: address(MANIFEST_FILE),
-                poster: image(POSTER_FILE),
-                storyboard: image(STORYBOARD_FILE),
-                grant: GrantView {
-                    video: grant.video,
-                    account: grant.account,
-                    expires_at: rfc3339(grant.expires_at),
-                    grace: grant.grace,
-                },
-            });
+            return deliver(terms, &video, &grant, &token, now);
         }
     }
     Err(Problem::Conflict("the policy keeps changing; try again".into()).into())
 }
 
-async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
+/// The policy's yes to whoever signed in with these wallets.
+///
+/// # Errors
+/// Its no with each condition's outcome, or unavailable where that can't be learned.
+pub(crate) async fn allowed<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     clock: &impl Clock,
     gate: &Gate<'_, E, S, P, F>,
     video: &Video,
-    caller: &Session,
-    wish: &Wish,
+    wallets: &[Holder],
+    assets: &[Asset],
 ) -> Result<Decision, Error> {
-    if caller.owns(video.owner) {
-        return Ok(Decision {
-            verdict: Verdict::Yes,
-            conditions: Vec::new(),
-            until: None,
-            grace: false,
-        });
-    }
-    let Some(policy) = &video.policy else {
-        return Err(Problem::PolicyRefused(Vec::new()).into());
-    };
-    let (decision, cost) = gate.decide(clock, policy, &caller.wallets, &wish.assets).await;
-    cost.count();
+    let decision = decide(clock, gate, video, wallets, assets).await;
     match decision.verdict {
         Verdict::Yes => Ok(decision),
         Verdict::No => Err(Problem::PolicyRefused(decision.conditions).into()),
@@ -179,4 +121,30 @@ async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
                 .into())
         }
     }
+}
+
+/// What the video's policy says. The owner may always watch; without a policy nobody else may.
+pub(crate) async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
+    clock: &impl Clock,
+    gate: &Gate<'_, E, S, P, F>,
+    video: &Video,
+    wallets: &[Holder],
+    assets: &[Asset],
+) -> Decision {
+    let settled = |verdict| Decision {
+        verdict,
+        conditions: Vec::new(),
+        until: None,
+        review_at: None,
+        accounts: Vec::new(),
+        grace: false,
+    };
+    // As `Session::owns`.
+    if wallets.iter().any(|holder| !holder.contract && holder.account.wallet == video.owner) {
+        return settled(Verdict::Yes);
+    }
+    let Some(policy) = &video.policy else { return settled(Verdict::No) };
+    let (decision, cost) = gate.decide(clock, policy, wallets, assets).await;
+    cost.count();
+    decision
 }

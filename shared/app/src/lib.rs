@@ -3,13 +3,17 @@
 //! A function parses its trigger, calls one use case and maps the answer. Everything outside is
 //! behind a trait of [`ports`]; which adapter stands behind it is the function's choice.
 
+pub mod apply_revocations;
 pub mod complete_upload;
 pub mod convert_video;
 pub mod create_video;
 pub mod delete_video;
+pub mod deliver;
+pub mod end_grant;
 pub mod follow_job;
 pub mod gate;
 pub mod grant_playback;
+pub mod open_grant;
 pub mod open_session;
 pub mod plan_transcode;
 pub mod plan_upload;
@@ -17,7 +21,9 @@ pub mod ports;
 pub mod problem;
 pub mod publish_video;
 pub mod read_video;
+pub mod renew_grant;
 pub mod request_nonce;
+pub mod review_grants;
 pub mod run_task;
 pub mod set_policy;
 pub mod set_subtitle;

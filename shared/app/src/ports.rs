@@ -8,7 +8,7 @@ use domain::Seconds;
 use domain::account::{Address, ChainId, Genesis, Wallet};
 use domain::conversion::{Conversion, JobState};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
-use domain::grant::Grant;
+use domain::grant::{Ended, Grant, GrantId};
 use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
 use domain::presentation::Piece;
@@ -191,8 +191,36 @@ pub trait TaskStore {
 pub trait GrantStore {
     /// Writes a grant if its video is ready and its policy is still at the grant's revision.
     async fn create(&self, grant: &Grant) -> Result<bool, PortError>;
-    /// Reads one; it may be over.
-    async fn get(&self, key: &str) -> Result<Option<Grant>, PortError>;
+    /// Reads one, as of now (strongly consistent); it may be over.
+    async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError>;
+    /// Writes what the last decision says of it; false if it was ended meanwhile.
+    async fn renew(&self, grant: &Grant) -> Result<bool, PortError>;
+    /// Ends one; one that was ended before stays as it was.
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError>;
+    /// The live ones of a wallet, linked or not. One of the last second may be missing.
+    async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError>;
+    /// The live ones of a video. One of the last second may be missing.
+    async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError>;
+}
+
+/// What the edge is told, in its KeyValueStore (CloudFront), whose every write must name the version
+/// of the whole store that it builds on.
+pub trait EdgeStore {
+    /// The values of some keys, at most 50, and the store's version before they were read.
+    async fn read(&self, keys: &[String]) -> Result<(String, BTreeMap<String, String>), PortError>;
+    /// Writes values, at most 50; false if the store is no longer at that version.
+    async fn write(&self, version: &str, puts: &[(String, String)]) -> Result<bool, PortError>;
+    /// How full it is.
+    async fn size(&self) -> Result<StoreSize, PortError>;
+}
+
+/// How full the edge's store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSize {
+    /// In bytes, of at most 5 MB.
+    pub bytes: u64,
+    /// How many keys.
+    pub items: u64,
 }
 
 /// Where source files arrive (S3 multipart).
@@ -262,7 +290,11 @@ pub trait MediaStore {
 /// Sends a message to the next worker.
 pub trait Queue<Message> {
     /// At least once, in no order.
-    async fn send(&self, message: &Message) -> Result<(), PortError>;
+    async fn send(&self, message: &Message) -> Result<(), PortError> {
+        self.send_later(message, 0).await
+    }
+    /// As [`Queue::send`], to be worked on after so many seconds, at most 900; 0 in a FIFO queue.
+    async fn send_later(&self, message: &Message, seconds: Seconds) -> Result<(), PortError>;
 }
 
 /// Tells the world what happened (EventBridge).

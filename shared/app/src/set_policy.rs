@@ -1,8 +1,9 @@
 //! `PUT /v1/videos/{id}/policy`: who may watch from now on.
 
-use crate::ports::{Clock, VideoStore};
+use crate::ports::{Clock, Queue, VideoStore};
 use crate::problem::{Error, Problem};
 use crate::read_video::VideoView;
+use crate::review_grants::ReviewMessage;
 use domain::policy::{Known, Policy};
 use domain::session::Session;
 use domain::video::Stage;
@@ -17,13 +18,15 @@ pub struct NewPolicy {
     pub policy: Option<Value>,
 }
 
-/// Replaces a video's policy. A grant that is being made on the old one fails.
+/// Replaces a video's policy. A grant that is being made on the old one fails, and those that were
+/// given are decided again.
 ///
 /// # Errors
 /// Not found for all but the owner, a policy that can't be, or a conflict with a change meanwhile.
 pub async fn set_policy(
     clock: &impl Clock,
     videos: &impl VideoStore,
+    reviews: &impl Queue<ReviewMessage>,
     known: &Known<'_>,
     caller: &Session,
     id: &str,
@@ -41,5 +44,6 @@ pub async fn set_policy(
     if !set {
         return Err(Problem::Conflict("the policy changed meanwhile; read it again".into()).into());
     }
+    reviews.send(&ReviewMessage::Video { video: id.to_owned() }).await?;
     Ok(VideoView::for_owner(&crate::owned(videos, id, caller).await?))
 }

@@ -1,13 +1,15 @@
 //! `GET /v1/videos/{id}/playlists/{name}?grant=..`: a playlist whose every address opens.
 
+use crate::open_grant::live_grant;
 use crate::ports::{Clock, GrantStore, MediaStore, PortError, VideoStore};
 use crate::problem::{Error, Problem};
+use domain::grant::Carrier;
 use domain::presentation::{
     Links, MANIFEST_FILE, MULTIVARIANT_FILE, PRESENTATION_FILE, Presentation,
 };
 use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
 use domain::video::media_folder;
-use domain::{cloudfront, dash, grant, hls, storyboard};
+use domain::{cloudfront, dash, hls, storyboard};
 use p256::ecdsa::SigningKey;
 
 /// HLS, RFC 8216.
@@ -18,6 +20,7 @@ pub const DASH_TYPE: &str = "application/dash+xml";
 pub const TEXT_TYPE: &str = "text/vtt";
 
 /// Signs for the edge.
+#[derive(Clone)]
 pub struct Signer {
     /// As in `https://d1.cloudfront.net`.
     pub origin: String,
@@ -82,11 +85,11 @@ pub async fn sign_playlist(
     wanted: &Wanted<'_>,
 ) -> Result<Opened, Error> {
     let Wanted { video: id, name, token } = *wanted;
-    let key = grant::key(token).ok_or(Problem::GrantInvalid)?;
-    let grant = match grants.get(&key).await? {
-        Some(grant) if grant.video == id && clock.now() < grant.expires_at => grant,
-        _ => return Err(Problem::GrantInvalid.into()),
-    };
+    let (grant, token) = live_grant(clock, grants, token).await?;
+    // Another carrier's grant is told to the edge in another way.
+    if grant.video != id || grant.carrier != Carrier::Query {
+        return Err(Problem::GrantInvalid.into());
+    }
     // Decided on a policy that is no longer the video's, or the video is going: ask again.
     match videos.get(id).await? {
         Some(video) if video.is_watchable() && video.policy_revision == grant.policy_revision => {}
@@ -95,10 +98,10 @@ pub async fn sign_playlist(
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;
     let presentation = Presentation::read(&stored.ok_or(Problem::NotFound)?)
         .map_err(|error| PortError::new("presentation", error))?;
-    let resource = cloudfront::video_resource(&signer.origin, id);
-    let query =
-        cloudfront::signed_query(&signer.key, &signer.key_pair_id, &resource, grant.expires_at);
-    let links = Links::signed(id, token, &query);
+    let Signer { origin, key, key_pair_id } = signer;
+    let folder = cloudfront::grant_path(&grant.grant, id);
+    let signed = cloudfront::sign(key, key_pair_id, origin, &folder, grant.expires_at);
+    let links = Links::signed(&folder, &token.text(), &signed.query());
     if name == POSTER_FILE && presentation.storyboard.is_some() {
         return Ok(Opened::At(links.top(POSTER_FILE)));
     }

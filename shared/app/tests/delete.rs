@@ -18,7 +18,7 @@ const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 async fn delete(memory: &Memory, who: Address) -> Result<(), Error> {
     let m = memory;
-    delete_video(m, m, m, m, m, Some(m), &session(who), VIDEO).await
+    delete_video(m, m, m, m, m, Some(m), m, &session(who), VIDEO).await
 }
 
 /// A video whose tasks are planned, and their messages.
@@ -116,7 +116,7 @@ async fn once_a_delete_has_begun_nothing_is_planned_granted_or_changed() {
     let grant = watch(m, VIEWER).await;
     assert!(matches!(grant, Err(Error::Problem(Problem::NotFound))));
     let none = NewPolicy { policy: None };
-    let set = set_policy(m, m, &KNOWN, &session(CREATOR), VIDEO, none).await;
+    let set = set_policy(m, m, m, &KNOWN, &session(CREATOR), VIDEO, none).await;
     assert!(matches!(set, Err(Error::Problem(Problem::NotFound))));
     assert_eq!((memory.video(), memory.grant_count()), (before, 0));
 }

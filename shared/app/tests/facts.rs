@@ -344,7 +344,7 @@ async fn one_decision_reads_no_more_than_it_may() {
 /// Guards: what the request names is where to look, and no more than so much of it.
 #[tokio::test]
 async fn a_viewer_names_where_to_look() {
-    use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
+    use app::grant_playback::Wish;
     use app::problem::{Error, Problem};
     let memory = scene(Yes);
     lists(&memory, 5000);
@@ -359,12 +359,8 @@ async fn a_viewer_names_where_to_look() {
     let asset: domain::leaf::Asset = format!("eip155:1/erc721:{CONTRACT}/5000").parse().unwrap();
     let caller = session(VIEWER);
     for (count, granted) in [(0, false), (1, true), (16, true), (17, false)] {
-        let wish = Wish { assets: vec![asset.clone(); count] };
-        let terms = Terms { origin: "https://film.example", lifetime: 600 };
-        let viewing =
-            Viewing { caller: &caller, video: adapter_memory::arrange::VIDEO, wish: &wish };
-        let gate = memory.gate(FRESHNESS);
-        let outcome = grant_playback(&memory, &memory, &memory, &gate, &terms, &viewing).await;
+        let wish = Wish { assets: vec![asset.clone(); count], ..Wish::default() };
+        let outcome = adapter_memory::arrange::watch_with(&memory, &caller, FRESHNESS, &wish).await;
         assert_eq!(outcome.is_ok(), granted, "{count}: {outcome:?}");
         if count == 17 {
             assert!(matches!(outcome, Err(Error::Problem(Problem::BodyInvalid { .. }))));

@@ -3,15 +3,17 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, NOW, VIDEO, VIEWER, plan, publish, session, video as film_video, watch, work,
+    CONTRACT, CREATOR, FRESHNESS, NOW, VIDEO, VIEWER, plan, publish, session, signer,
+    video as film_video, watch, watch_with, work,
 };
 use app::delete_video::delete_video;
+use app::grant_playback::Wish;
 use app::ports::VideoStore;
 use app::problem::{Error, Problem};
-use app::sign_playlist::{Opened, Playlist, Signer, Wanted, sign_playlist};
+use app::sign_playlist::{Opened, Playlist, Wanted, sign_playlist};
 use domain::decision::Verdict;
+use domain::grant::Carrier;
 use domain::video::Stage;
-use p256::ecdsa::SigningKey;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
@@ -39,13 +41,8 @@ async fn fetch(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Pla
 }
 
 async fn open(memory: &Memory, id: &str, name: &str, token: &str) -> Result<Opened, Error> {
-    let signer = Signer {
-        origin: "https://film.example".into(),
-        key: SigningKey::from_slice(&[5; 32]).unwrap(),
-        key_pair_id: "K1".into(),
-    };
     let wanted = Wanted { video: id, name, token };
-    sign_playlist(memory, memory, memory, memory, &signer, &wanted).await
+    sign_playlist(memory, memory, memory, memory, &signer(), &wanted).await
 }
 
 fn problem(outcome: Result<Playlist, Error>) -> Problem {
@@ -62,10 +59,12 @@ async fn every_address_opens_with_the_one_signature() {
     assert_eq!(main.content_type, "application/vnd.apple.mpegurl");
     let mut signatures = BTreeSet::new();
     let plan = memory.video().unwrap().plan.unwrap().digest();
+    let grant = &token[..40];
+    let folder = format!("/q/{grant}/v/{VIDEO}/");
     for track in ["360p", "720p", "audio"] {
         assert!(main.text.contains(&format!("{track}.m3u8?grant={token}")), "{}", main.text);
         let playlist = fetch(&memory, VIDEO, &format!("{track}.m3u8"), &token).await.unwrap();
-        let stem = format!("/v/{VIDEO}/{track}/{plan}/");
+        let stem = format!("{folder}{track}/{plan}/");
         for file in ["init.mp4", "00001.m4s", "00002.m4s", "00003.m4s"] {
             let (_, rest) = playlist.text.split_once(&format!("{stem}{file}?")).unwrap();
             signatures.insert(rest.split(['"', '\n']).next().unwrap().to_owned());
@@ -74,7 +73,7 @@ async fn every_address_opens_with_the_one_signature() {
     let storyboard = fetch(&memory, VIDEO, "storyboard.vtt", &token).await.unwrap();
     assert_eq!(storyboard.content_type, "text/vtt");
     for (sheet, tiles) in [("00001.jpg", 2), ("00003.jpg", 1)] {
-        let stem = format!("/v/{VIDEO}/storyboard/{plan}/{sheet}?");
+        let stem = format!("{folder}storyboard/{plan}/{sheet}?");
         let found = storyboard.text.split(&stem).skip(1);
         signatures.extend(found.clone().map(|rest| rest.split('#').next().unwrap().to_owned()));
         assert_eq!(found.count(), tiles, "{}", storyboard.text);
@@ -82,13 +81,27 @@ async fn every_address_opens_with_the_one_signature() {
     let poster = open(&memory, VIDEO, "poster.jpg", &token).await.unwrap();
     let Opened::At(address) = poster else { panic!("{poster:?}") };
     let (path, signature) = address.split_once('?').unwrap();
-    assert_eq!(path, format!("/v/{VIDEO}/poster.jpg"));
+    assert_eq!(path, format!("{folder}poster.jpg"));
     signatures.insert(signature.to_owned());
     assert_eq!(signatures.len(), 1, "{signatures:?}");
     let dash = fetch(&memory, VIDEO, "manifest.mpd", &token).await.unwrap();
     assert_eq!(dash.content_type, "application/dash+xml");
     let signature = signatures.first().unwrap().split('&').find(|part| part.contains("Signature"));
     assert!(dash.text.contains(signature.unwrap()));
+}
+
+/// Guard: `grant.carrier` in `sign_playlist`: what the edge can't be told to refuse is not signed.
+#[tokio::test]
+async fn another_carriers_token_writes_no_playlist() {
+    let (memory, _) = scene().await;
+    for carrier in [Carrier::Cookie, Carrier::Path] {
+        let playback =
+            watch_with(&memory, &session(VIEWER), FRESHNESS, &Wish { carrier, ..Wish::default() })
+                .await
+                .unwrap();
+        let outcome = fetch(&memory, VIDEO, "master.m3u8", &playback.grant.token).await;
+        assert_eq!(problem(outcome), Problem::GrantInvalid);
+    }
 }
 
 /// Guard: `grant.video == id` in `sign_playlist`.
@@ -116,9 +129,11 @@ async fn a_grant_ends_on_its_second() {
 #[tokio::test]
 async fn a_token_that_is_none_opens_nothing() {
     let (memory, token) = scene().await;
-    let stored = memory.grants.lock().unwrap().keys().next().unwrap().clone();
+    let stored = memory.grants.lock().unwrap().values().next().unwrap().clone();
+    let (id, other) = (stored.grant.as_str(), "0".repeat(64));
     // What the table holds is no token either.
-    for bad in ["", "x", &"0".repeat(64), &token.to_uppercase(), &token[1..], &stored] {
+    let (shown, guess) = (format!("{id}{}", stored.secret), format!("{id}{other}"));
+    for bad in ["", "x", &other, &token.to_uppercase(), &token[1..], id, &shown, &guess] {
         let outcome = fetch(&memory, VIDEO, "master.m3u8", bad).await;
         assert_eq!(problem(outcome), Problem::GrantInvalid, "{bad}");
     }
@@ -148,7 +163,7 @@ async fn with_a_store_down_nothing_is_signed() {
 async fn a_grant_outlives_its_video_and_opens_nothing() {
     let (memory, token) = scene().await;
     let m = &memory;
-    delete_video(m, m, m, m, m, Some(m), &session(CREATOR), VIDEO).await.unwrap();
+    delete_video(m, m, m, m, m, Some(m), m, &session(CREATOR), VIDEO).await.unwrap();
     assert_eq!(memory.grant_count(), 1);
     let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
     assert_eq!(problem(outcome), Problem::GrantInvalid);

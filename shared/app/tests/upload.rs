@@ -194,7 +194,7 @@ async fn to_everybody_else_there_is_no_such_video() {
     let plan = plan_upload(anybody, anybody, anybody, &session(VIEWER), VIDEO).await;
     assert_eq!(problem(plan), Problem::NotFound);
     let none = NewPolicy { policy: None };
-    let set = set_policy(anybody, anybody, &KNOWN, &session(VIEWER), VIDEO, none).await;
+    let set = set_policy(anybody, anybody, anybody, &KNOWN, &session(VIEWER), VIDEO, none).await;
     assert_eq!(problem(set), Problem::NotFound);
     for caller in [Some(&session(VIEWER)), None] {
         assert_eq!(

@@ -5,6 +5,7 @@
 //! `+ = /` are written `- _ ~`. SHA-256 needs `Hash-Algorithm=SHA256` beside them.
 
 use crate::Seconds;
+use crate::grant::GrantId;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::Signer;
@@ -19,27 +20,60 @@ pub fn custom_policy(resource: &str, expires_at: Seconds) -> String {
     .to_string()
 }
 
-/// The one resource that a grant opens: a video's folder and nothing beside it.
-pub fn video_resource(origin: &str, video: &str) -> String {
-    format!("{origin}/v/{video}/*")
+/// The folder that a grant's cookies open: a video's, and nothing beside it.
+pub fn video_path(video: &str) -> String {
+    format!("/v/{video}/")
 }
 
-/// The query string that opens `resource` until `expires_at`.
-///
-/// The same input gives the same answer (RFC 6979), so all playlists of a grant carry one signature.
-pub fn signed_query(
+/// The folder that a grant's addresses open: that video's, under the grant's name, by which the edge
+/// can be told to refuse it.
+pub fn grant_path(grant: &GrantId, video: &str) -> String {
+    format!("/q/{grant}{}", video_path(video))
+}
+
+/// One signature: for all below `origin` and `folder` until `expires_at`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    parameters: [(&'static str, String); 4],
+}
+
+/// Signs a folder. The same input gives the same answer (RFC 6979), so all playlists of a grant carry
+/// one signature.
+pub fn sign(
     key: &SigningKey,
     key_pair_id: &str,
-    resource: &str,
+    origin: &str,
+    folder: &str,
     expires_at: Seconds,
-) -> String {
-    let policy = custom_policy(resource, expires_at);
+) -> Signed {
+    let policy = custom_policy(&format!("{origin}{folder}*"), expires_at);
     let signature: DerSignature = key.sign(policy.as_bytes());
-    format!(
-        "Policy={}&Signature={}&Key-Pair-Id={key_pair_id}&Hash-Algorithm=SHA256",
-        encode(policy.as_bytes()),
-        encode(signature.as_bytes()),
-    )
+    Signed {
+        parameters: [
+            ("Policy", encode(policy.as_bytes())),
+            ("Signature", encode(signature.as_bytes())),
+            ("Key-Pair-Id", key_pair_id.to_owned()),
+            ("Hash-Algorithm", "SHA256".to_owned()),
+        ],
+    }
+}
+
+impl Signed {
+    /// As a query string, without `?`.
+    pub fn query(&self) -> String {
+        self.parameters.each_ref().map(|(name, value)| format!("{name}={value}")).join("&")
+    }
+
+    /// As cookies: names and values ("Set signed cookies using a custom policy").
+    pub fn cookies(&self) -> [(String, &str); 4] {
+        self.parameters.each_ref().map(|(name, value)| (format!("CloudFront-{name}"), &**value))
+    }
+}
+
+impl std::fmt::Debug for Signed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Signed")
+    }
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -64,8 +98,8 @@ mod tests {
     #[test]
     fn the_signature_is_over_the_policy_for_that_folder_only() {
         let key = SigningKey::from_slice(&[5; 32]).unwrap();
-        let resource = video_resource("https://film.example", "0a");
-        let query = signed_query(&key, "K1", &resource, 1_800_000_000);
+        let signed = sign(&key, "K1", "https://film.example", &video_path("0a"), 1_800_000_000);
+        let query = signed.query();
         let field = |name: &str| {
             let (_, value) = query
                 .split('&')
@@ -85,6 +119,8 @@ mod tests {
         let signature = DerSignature::from_bytes(&decode(field("Signature"))).unwrap();
         VerifyingKey::from(&key).verify(&policy, &signature).unwrap();
         assert_eq!(field("Key-Pair-Id"), "K1");
-        assert_eq!(query, signed_query(&key, "K1", &resource, 1_800_000_000));
+        for (name, value) in signed.cookies() {
+            assert_eq!(field(name.strip_prefix("CloudFront-").unwrap()), value);
+        }
     }
 }

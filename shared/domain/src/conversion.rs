@@ -238,7 +238,7 @@ mod tests {
         let film = Presentation::assemble(VIDEO, &plan, pieces, growing).unwrap().unwrap();
         // A job counts frames in its own way: what it made is all there is.
         assert_eq!((film.growing, film.segments()), (None, 3));
-        let links = Links::signed(VIDEO, "g", "Signature=x");
+        let links = Links::signed(&format!("/v/{VIDEO}/"), "g", "Signature=x");
         let digest = plan.digest();
         let playlist = hls::media(&film, "720p", &links).unwrap();
         let address = |file: &str| format!("/v/{VIDEO}/job/{digest}/2/{file}?Signature=x");

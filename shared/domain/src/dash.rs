@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_manifest_as_a_whole() {
         let film = film();
-        let links = Links::signed(&film.video, "cafe", "Policy=x&Signature=y");
+        let links = Links::signed(&format!("/v/{}/", film.video), "cafe", "Policy=x&Signature=y");
         let expected = "\
 <?xml version=\"1.0\" encoding=\"UTF-8\"?>
 <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" \
@@ -388,7 +388,7 @@ media=\"/v/00112233445566778899aabbccddeeff/audio/3f9a0c11d2e4b567/$Number%05d$.
     #[test]
     fn a_dollar_sign_in_a_query_is_no_variable() {
         let film = film();
-        let text = manifest(&film, &Links::signed(&film.video, "", "a=$Time$"));
+        let text = manifest(&film, &Links::signed(&format!("/v/{}/", film.video), "", "a=$Time$"));
         assert!(text.contains("$Number%05d$.m4s?a=$$Time$$\""), "{text}");
     }
 

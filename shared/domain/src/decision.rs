@@ -1,9 +1,9 @@
 //! From facts to a verdict, three-valued: what could not be learned is neither yes nor no.
 
 use crate::Seconds;
-use crate::account::{ChainId, Genesis};
+use crate::account::{ChainId, Genesis, Pubkey};
 use crate::condition::{Condition, Notice};
-use crate::fact::{Block, Fact, Place, Question};
+use crate::fact::{Block, Fact, Place, Question, SolanaRead};
 use crate::leaf::{Asker, Finding, Manner, Viewer, evaluate};
 use crate::policy::{Policy, Rule};
 use serde::{Deserialize, Serialize};
@@ -100,9 +100,15 @@ pub struct Decision {
     pub verdict: Verdict,
     /// Every condition's, in the policy's order.
     pub conditions: Vec<Outcome>,
-    /// When the answer may change by itself.
+    /// When the answer is over by itself.
     #[serde(skip)]
     pub until: Option<Seconds>,
+    /// When it has to be asked for again, because it rests on what no event tells of.
+    #[serde(skip)]
+    pub review_at: Option<Seconds>,
+    /// The Solana accounts that were read.
+    #[serde(skip)]
+    pub accounts: Vec<Pubkey>,
     /// Whether an older answer stands in somewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grace: bool,
@@ -198,7 +204,7 @@ impl Plan {
         now: Seconds,
         freshness: &Freshness,
     ) -> Decision {
-        let mut until: Option<Seconds> = None;
+        let (mut until, mut review_at) = (None, None);
         let mut verdicts = Vec::with_capacity(findings.len());
         let mut conditions = Vec::with_capacity(findings.len());
         for (leaf, finding) in self.leaves.iter().zip(findings) {
@@ -222,7 +228,8 @@ impl Plan {
                     Notice::Event | Notice::Known => None,
                 };
                 let grace = graced.then(|| now + freshness.grace);
-                until = [until, finding.until, recheck, grace].into_iter().flatten().min();
+                until = [until, finding.until, grace].into_iter().flatten().min();
+                review_at = [review_at, recheck].into_iter().flatten().min();
             }
             verdicts.push(verdict);
             let (block, slot) = match finding.place {
@@ -244,7 +251,10 @@ impl Plan {
             });
         }
         let verdict = self.root.weigh(&verdicts);
-        Decision { verdict, conditions, until, grace: !facts.graced.is_empty() }
+        let mut accounts: Vec<_> = facts.known.keys().filter_map(solana_account).collect();
+        accounts.sort_unstable();
+        let grace = !facts.graced.is_empty();
+        Decision { verdict, conditions, until, review_at, accounts, grace }
     }
 }
 
@@ -256,6 +266,13 @@ impl Leaf {
             (_, Some(ChainId::Solana(genesis))) => Some(Source::Solana(genesis)),
             (_, None) => None,
         }
+    }
+}
+
+fn solana_account(question: &Question) -> Option<Pubkey> {
+    match question {
+        Question::Solana(_, SolanaRead::Account(key)) => Some(*key),
+        _ => None,
     }
 }
 

@@ -1,16 +1,189 @@
-//! A grant: one wallet's leave to watch one video until a time.
+//! A grant: one wallet's leave to watch one video until a time, and how it travels.
 
 use crate::Seconds;
-use crate::account::Account;
+use crate::account::{Account, ChainId, Pubkey};
+use crate::leaf::Asset;
 use crate::session::Holder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+use subtle::ConstantTimeEq;
 
-/// Who may watch what, until when. Stored under [`key`] of its token.
+const HANDLE: usize = 16;
+const ISSUED: usize = 8;
+const SECRET: usize = 64;
+const SHARD: usize = 3;
+/// By how many seconds a review may come early.
+const REVIEW_SLACK: Seconds = 30;
+
+/// A grant's name, which is no secret: 40 lower-case hex digits that say whose it is (16, a digest
+/// of the account), when it was given (8, Unix seconds), and which of those it is (16, random).
+///
+/// So the edge, which knows nothing but the name, can be told to refuse one grant, or all that a
+/// wallet was given up to some second.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GrantId(String);
+
+/// This is no grant's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a grant's id is 40 lower-case hex digits")]
+pub struct NoGrantId;
+
+impl GrantId {
+    /// How long it is, in characters.
+    pub const LENGTH: usize = 40;
+
+    /// A new one of an account. The time holds until the year 2106.
+    pub fn new(account: Account, issued_at: Seconds, random: [u8; 8]) -> Self {
+        let issued_at = u32::try_from(issued_at).unwrap_or(u32::MAX);
+        Self(format!("{}{issued_at:08x}{}", handle(account), hex::encode(random)))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whose it is: the same for all grants of an account.
+    pub fn handle(&self) -> &str {
+        &self.0[..HANDLE]
+    }
+
+    /// Where the edge looks it up: the first three digits.
+    pub fn shard(&self) -> &str {
+        &self.0[..SHARD]
+    }
+
+    /// Whose it is within the shard.
+    pub fn tail(&self) -> &str {
+        &self.0[SHARD..HANDLE]
+    }
+
+    /// When it was given.
+    pub fn issued_at(&self) -> Seconds {
+        Seconds::from_str_radix(&self.0[HANDLE..HANDLE + ISSUED], 16).unwrap_or_default()
+    }
+
+    /// Which of those given in that second.
+    pub fn random(&self) -> &str {
+        &self.0[HANDLE + ISSUED..]
+    }
+}
+
+/// What all grants of an account begin with.
+pub fn handle(account: Account) -> String {
+    let name = account.to_string().to_ascii_lowercase();
+    // Base58 tells cases apart: of Solana's accounts the text stays as it is.
+    let text = match account.chain {
+        ChainId::Eip155(_) => name,
+        ChainId::Solana(_) => account.to_string(),
+    };
+    hex::encode(&Sha256::digest(text.as_bytes())[..HANDLE / 2])
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+impl FromStr for GrantId {
+    type Err = NoGrantId;
+    fn from_str(text: &str) -> Result<Self, NoGrantId> {
+        let plain = text.len() == Self::LENGTH && is_hex(text);
+        plain.then(|| Self(text.to_owned())).ok_or(NoGrantId)
+    }
+}
+
+impl TryFrom<String> for GrantId {
+    type Error = NoGrantId;
+    fn try_from(text: String) -> Result<Self, NoGrantId> {
+        text.parse()
+    }
+}
+
+impl From<GrantId> for String {
+    fn from(id: GrantId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// What its holder shows: the id and 32 random bytes in hex. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GrantToken {
+    /// Of which grant.
+    pub id: GrantId,
+    secret: String,
+}
+
+impl GrantToken {
+    /// Of new random bytes.
+    pub fn new(id: GrantId, random: [u8; 32]) -> Self {
+        Self { id, secret: hex::encode(random) }
+    }
+
+    /// Reads one; `None` if it can't be.
+    pub fn read(text: &str) -> Option<Self> {
+        let (id, secret) = text.split_at_checked(GrantId::LENGTH)?;
+        let plain = secret.len() == SECRET && is_hex(secret);
+        Some(Self { id: id.parse().ok()?, secret: plain.then(|| secret.to_owned())? })
+    }
+
+    /// As it travels.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.id, self.secret)
+    }
+
+    /// What is stored of it: whoever reads the table can't play.
+    pub fn digest(&self) -> String {
+        hex::encode(Sha256::digest(self.secret.as_bytes()))
+    }
+}
+
+impl fmt::Debug for GrantToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "GrantToken({})", self.id)
+    }
+}
+
+/// How a grant travels with a player's requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Carrier {
+    /// CloudFront's signed cookies, for minutes at a time. For browsers.
+    #[default]
+    Cookie,
+    /// A token as the path's first element, for players with neither cookies nor rewritten
+    /// playlists.
+    Path,
+    /// A signature in every address of playlists that are written for it.
+    Query,
+}
+
+impl Carrier {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Path => "path",
+            Self::Query => "query",
+        }
+    }
+}
+
+/// Who may watch what, until when. Stored under its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// SHA-256 of the token: whoever reads the table can't play.
-    pub grant: String,
+    /// Its name.
+    pub grant: GrantId,
+    /// [`GrantToken::digest`].
+    pub secret: String,
     /// The video.
     pub video: String,
     /// The wallet that signed in first.
@@ -18,34 +191,119 @@ pub struct Grant {
     /// All wallets that were linked, whose holdings were added up.
     #[serde(default)]
     pub wallets: Vec<Holder>,
-    /// The video's policy revision that was decided on.
+    /// The tokens that the viewer said to hold (CAIP-19), to look there again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<Asset>,
+    /// How it travels.
+    pub carrier: Carrier,
+    /// The video's policy revision that was decided on last.
     pub policy_revision: u64,
     /// When it was given.
     pub created_at: Seconds,
     /// When it ends; also the table's TTL, which may be days late, so it is checked on reading.
     pub expires_at: Seconds,
+    /// When it has to be decided again, if it rests on what no event tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_at: Option<Seconds>,
+    /// The Solana accounts that it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Pubkey>,
     /// It rests on an older answer, given while a chain could not be read.
     #[serde(default)]
     pub grace: bool,
+    /// Until when it keeps its place, where the policy limits streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<Seconds>,
+    /// When and why it was ended before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
 }
 
-/// The name under which a token's grant is stored; `None` if it can't be a token.
-///
-/// A token is 64 lower-case hex digits, 32 random bytes.
-pub fn key(token: &str) -> Option<String> {
-    let plain = token.len() == 64
-        && token.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    plain.then(|| hex::encode(Sha256::digest(token.as_bytes())))
+/// The end of a grant before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// When.
+    pub at: Seconds,
+    /// Why.
+    pub why: EndReason,
+}
+
+/// Why a grant was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The policy says no by now.
+    Refused,
+    /// Its chain can't be read for too long.
+    ChainLost,
+    /// The viewer ended it.
+    Left,
+    /// The video's owner ended it.
+    Revoked,
+    /// Another stream took its place.
+    TakenOver,
+    /// The player did not renew it.
+    Lapsed,
+    /// The video is gone.
+    Deleted,
+}
+
+impl Grant {
+    /// Whether it may still be used.
+    pub fn is_live(&self, now: Seconds) -> bool {
+        self.ended.is_none() && now < self.expires_at
+    }
+
+    /// Whether a decision has changed what is written down of it.
+    pub fn differs(&self, before: &Self) -> bool {
+        // When it is to be reviewed moves on with each decision: a few seconds are worth no write.
+        let moved = match (self.review_at, before.review_at) {
+            (Some(next), Some(known)) => next.saturating_sub(known) > REVIEW_SLACK,
+            (next, known) => next != known,
+        };
+        let calm = Self { review_at: before.review_at, ..self.clone() };
+        moved || calm != *before
+    }
+
+    /// Whether this is its token, told in constant time.
+    pub fn is_opened_by(&self, token: &GrantToken) -> bool {
+        let same: bool = self.secret.as_bytes().ct_eq(token.digest().as_bytes()).into();
+        same && self.grant == token.id
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    fn account(text: &str) -> Account {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn only_tokens_have_keys() {
-        let token = "0123456789abcdef".repeat(4);
-        assert_eq!(super::key(&token).map(|key| key.len()), Some(64));
-        for text in ["", "abc", &token.to_uppercase(), &format!("{token}0"), &token[1..]] {
-            assert_eq!(super::key(text), None);
+    fn an_id_says_whose_it_is_and_when_it_was_given() {
+        let account = account("eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        let id = GrantId::new(account, 1_800_000_000, [0xab; 8]);
+        assert_eq!(id.handle(), handle(account));
+        assert_eq!(format!("{}{}", id.shard(), id.tail()), id.handle());
+        assert_eq!((id.issued_at(), id.random()), (1_800_000_000, "abababababababab"));
+        assert_eq!(id.as_str().parse::<GrantId>().unwrap(), id);
+        // sha256 of the CAIP-10 text, the address in lower case.
+        let text = "eip155:1:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+        assert_eq!(id.handle(), &hex::encode(Sha256::digest(text))[..16]);
+    }
+
+    #[test]
+    fn only_tokens_are_read() {
+        let account = account("eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        let token = GrantToken::new(GrantId::new(account, 1, [1; 8]), [7; 32]);
+        let text = token.text();
+        assert_eq!(GrantToken::read(&text), Some(token.clone()));
+        let stored = format!("{}{}", token.id, token.digest());
+        assert_ne!(GrantToken::read(&stored).unwrap().digest(), token.digest());
+        for bad in ["", "abc", &text.to_uppercase(), &format!("{text}0"), &text[1..], "é"] {
+            assert_eq!(GrantToken::read(bad), None, "{bad}");
         }
+        assert!(!format!("{token:?}").contains(&text[40..]));
     }
 }

@@ -413,7 +413,7 @@ text-1/3f9a0c11d2e4b567/00003.vtt
     #[test]
     fn a_signed_playlist_signs_every_address() {
         let film = film();
-        let links = Links::signed(&film.video, "cafe", "Policy=x&Signature=y");
+        let links = Links::signed(&format!("/v/{}/", film.video), "cafe", "Policy=x&Signature=y");
         let text = media(&film, "audio", &links).unwrap();
         assert_eq!(text.matches("?Policy=x&Signature=y").count(), 4);
         let root = format!("\n/v/{}/audio/3f9a0c11d2e4b567/0000", film.video);

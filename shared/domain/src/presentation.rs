@@ -676,11 +676,12 @@ impl Links {
         }
     }
 
-    /// Playlists carry the grant, media the signed query (as CloudFront wants it, without `?`).
-    pub fn signed(video: &str, grant: &str, media_query: &str) -> Self {
+    /// Playlists carry the grant's token, media lies in `folder` (from the root, with slashes around)
+    /// and carries the signed query (as CloudFront wants it, without `?`).
+    pub fn signed(folder: &str, grant: &str, media_query: &str) -> Self {
         Self {
             playlist_suffix: format!("?grant={}", percent_encode(grant, "")),
-            media_root: format!("/v/{}/", percent_encode(video, "")),
+            media_root: percent_encode(folder, "/"),
             media_suffix: format!("?{}", percent_encode(media_query, QUERY)),
         }
     }
@@ -883,8 +884,9 @@ pub(crate) mod tests {
     pub(crate) fn any_links() -> impl Strategy<Value = Links> {
         prop_oneof![
             Just(Links::relative()),
-            (any::<String>(), any::<String>(), any::<String>())
-                .prop_map(|(video, grant, query)| Links::signed(&video, &grant, &query)),
+            (any::<String>(), any::<String>(), any::<String>()).prop_map(
+                |(video, grant, query)| Links::signed(&format!("/v/{video}/"), &grant, &query)
+            ),
         ]
     }
 
@@ -1070,7 +1072,11 @@ pub(crate) mod tests {
     #[test]
     fn links_are_made_safe() {
         let film = film();
-        let signed = Links::signed(&film.video, "ab\"\n#", "Policy=a_b~&Signature=c-d%3D\"\n<#>");
+        let signed = Links::signed(
+            &format!("/v/{}/", film.video),
+            "ab\"\n#",
+            "Policy=a_b~&Signature=c-d%3D\"\n<#>",
+        );
         assert_eq!(signed.playlist(&film.tracks[0]), "720p.m3u8?grant=ab%22%0A%23");
         assert_eq!(
             signed.media(&film.tracks[0], INIT_FILE),

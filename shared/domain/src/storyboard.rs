@@ -117,7 +117,8 @@ storyboard/ab/00001.jpg#xywh=160,0,160,90
 storyboard/ab/00003.jpg#xywh=0,0,160,90
 ";
         assert_eq!(track(&film, &Links::relative()).unwrap(), expected);
-        let signed = track(&film, &Links::signed(&film.video, "", "Policy=x")).unwrap();
+        let signed =
+            track(&film, &Links::signed(&format!("/v/{}/", film.video), "", "Policy=x")).unwrap();
         let address = format!("/v/{}/storyboard/ab/00003.jpg?Policy=x#xywh=0,0", film.video);
         assert!(signed.contains(&address), "{signed}");
     }

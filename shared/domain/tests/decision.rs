@@ -658,7 +658,7 @@ fn a_grant_goes_on_no_longer_than_its_conditions() {
     let event = world.decide(erc721(json!({})), &[holder(ALICE)]);
     assert_eq!((event.verdict, event.until), (Yes, None), "a transfer would tell");
     let timer = world.decide(json!({"all": [erc721(json!({})), coin]}), &[holder(ALICE)]);
-    assert_eq!((timer.verdict, timer.until), (Yes, Some(NOW + FRESH.recheck)));
+    assert_eq!((timer.verdict, timer.review_at), (Yes, Some(NOW + FRESH.recheck)));
 }
 
 #[test]
@@ -1369,11 +1369,12 @@ fn a_yes_without_events_is_good_for_less_and_ends_with_the_soonest() {
             matches!(evaluate(coin.clone(), &facts, &[holder(ALICE)]), Evaluation::Decided(_));
         assert_eq!(decided, fresh, "{age}");
     }
-    for (ends, until) in [(50, 50), (5000, FRESH.recheck)] {
+    for ends in [50, 5000] {
         let time = json!({"kind": "time", "until": domain::rfc3339(NOW + ends)});
         for rules in [json!([coin, time]), json!([time, coin])] {
             let decision = world.decide(json!({"all": rules}), &[holder(ALICE)]);
-            assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + until)));
+            assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + ends)));
+            assert_eq!(decision.review_at, Some(NOW + FRESH.recheck));
         }
     }
 }
@@ -1384,7 +1385,7 @@ fn traits_and_delegations_are_asked_for_again() {
     let ask = call(DELEGATE_REGISTRY, "getIncomingDelegations(address)", &[abi::address(ALICE)]);
     let world = World::default().balance(ALICE, 1).says(ask, delegation(&[]));
     let via = world.decide(erc721(json!({"via": "delegate.xyz"})), &[holder(ALICE)]);
-    assert_eq!((via.verdict, via.until), (Yes, Some(NOW + FRESH.recheck)));
+    assert_eq!((via.verdict, via.review_at), (Yes, Some(NOW + FRESH.recheck)));
     let json = r#"{"attributes":[{"trait_type":"Hat","value":"Red"}]}"#;
     let uri = format!("data:application/json;base64,{}", STANDARD.encode(json));
     let mut answer = [number(32), number(uri.len() as u64)].concat();
@@ -1395,5 +1396,5 @@ fn traits_and_delegations_are_asked_for_again() {
         .says(call(TOKEN, "tokenURI(uint256)", &[number(1)]), Answer::Bytes(answer));
     let rule = erc721(json!({"ids": ["1"], "traits": [{"trait": "Hat", "value": "Red"}]}));
     let decision = world.decide(rule, &[holder(ALICE)]);
-    assert_eq!((decision.verdict, decision.until), (Yes, Some(NOW + FRESH.recheck)));
+    assert_eq!((decision.verdict, decision.review_at), (Yes, Some(NOW + FRESH.recheck)));
 }

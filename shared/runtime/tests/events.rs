@@ -201,7 +201,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         "video-policy" => {
             let owner = caller(request)?;
             let id = http::video_id(request)?;
-            set_policy(m, m, &KNOWN, &owner, &id, http::body(request)?).await?;
+            set_policy(m, m, m, &KNOWN, &owner, &id, http::body(request)?).await?;
         }
         "video-subtitle" => {
             let owner = caller(request)?;
@@ -218,7 +218,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         }
         "video-delete" => {
             let owner = caller(request)?;
-            delete_video(m, m, m, m, m, Some(m), &owner, &http::video_id(request)?).await?;
+            delete_video(m, m, m, m, m, Some(m), m, &owner, &http::video_id(request)?).await?;
         }
         "chain-verify" => {
             caller(request)?;

@@ -1,9 +1,16 @@
-use crate::{failed, from_item, number, string, to_item, transact};
+use crate::{failed, from_item, held, number, seconds, string, to_attribute, to_item, transact};
 use app::ports::{GrantStore, PortError};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
-use domain::grant::Grant;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use domain::Seconds;
+use domain::account::Wallet;
+use domain::grant::{Ended, Grant, GrantId};
 use domain::video::Stage;
+use std::collections::BTreeSet;
+
+/// The index by wallet, and the one by video.
+const BY_WALLET: &str = "by_wallet";
+const BY_VIDEO: &str = "by_video";
 
 /// The grants, beside the videos whose policies they were decided on.
 #[derive(Debug, Clone)]
@@ -23,19 +30,78 @@ impl Grants {
         Self { client: Client::new(config), table: table.into(), videos: Some(videos.into()) }
     }
 
-    /// For reading grants only.
-    pub fn reader(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
+    /// For all but giving them.
+    pub fn given(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
         Self { client: Client::new(config), table: table.into(), videos: None }
     }
+
+    fn put(&self, item: crate::Item) -> Result<TransactWriteItem, PortError> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#grant)")
+            .expression_attribute_names("#grant", "grant")
+            .build()
+            .map_err(|error| PortError::new("dynamodb", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// The items of an index under `value` that are not over.
+    async fn indexed(
+        &self,
+        index: &str,
+        attribute: &str,
+        value: String,
+        now: Seconds,
+    ) -> Result<Vec<crate::Item>, PortError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(index)
+                .key_condition_expression("#attribute = :value AND expires_at > :now")
+                .expression_attribute_names("#attribute", attribute)
+                .expression_attribute_values(":value", string(value.clone()))
+                .expression_attribute_values(":now", seconds(now))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(failed)?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// What the index by wallet shows of a grant: the first wallet in the grant itself, each further one
+/// in an item of its own that names the grant.
+fn pointers(grant: &Grant) -> Vec<crate::Item> {
+    let first = grant.account.wallet;
+    let others: BTreeSet<_> = grant.wallets.iter().map(|holder| holder.account.wallet).collect();
+    let others = others.into_iter().filter(|wallet| *wallet != first).enumerate();
+    let pointer = |(number, wallet): (usize, Wallet)| {
+        crate::Item::from([
+            ("grant".to_owned(), string(format!("{}#{number}", grant.grant))),
+            ("of".to_owned(), string(grant.grant.as_str())),
+            ("wallet".to_owned(), string(wallet.to_string())),
+            ("expires_at".to_owned(), seconds(grant.expires_at)),
+        ])
+    };
+    others.map(pointer).collect()
 }
 
 impl GrantStore for Grants {
     async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
-        let broken = |error| PortError::new("dynamodb", error);
         let videos = self
             .videos
             .as_ref()
-            .ok_or_else(|| PortError::new("dynamodb", "these grants are for reading only"))?;
+            .ok_or_else(|| PortError::new("dynamodb", "no grants are given here"))?;
         let check = ConditionCheck::builder()
             .table_name(videos)
             .key("id", string(&grant.video))
@@ -49,31 +115,119 @@ impl GrantStore for Grants {
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":revision", number(grant.policy_revision))
             .build()
-            .map_err(broken)?;
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(to_item(grant)?))
-            .condition_expression("attribute_not_exists(#grant)")
-            .expression_attribute_names("#grant", "grant")
-            .build()
-            .map_err(broken)?;
-        let items = vec![
-            TransactWriteItem::builder().condition_check(check).build(),
-            TransactWriteItem::builder().put(put).build(),
-        ];
+            .map_err(|error| PortError::new("dynamodb", error))?;
+        let mut item = to_item(grant)?;
+        item.insert("wallet".into(), string(grant.account.wallet.to_string()));
+        let mut items =
+            vec![TransactWriteItem::builder().condition_check(check).build(), self.put(item)?];
+        for pointer in pointers(grant) {
+            items.push(self.put(pointer)?);
+        }
         transact(&self.client, items).await
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Grant>, PortError> {
+    async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
-            .key("grant", string(key))
+            .key("grant", string(id.as_str()))
             .consistent_read(true)
             .send()
             .await
             .map_err(failed)?;
         answer.item.map(from_item).transpose()
+    }
+
+    async fn renew(&self, grant: &Grant) -> Result<bool, PortError> {
+        let optional = |value: Option<Seconds>| value.map_or(AttributeValue::Null(true), seconds);
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("grant", string(grant.grant.as_str()))
+            .condition_expression("attribute_exists(#grant) AND attribute_not_exists(ended)")
+            .update_expression(
+                "SET policy_revision = :revision, expires_at = :expires, review_at = :review, \
+                 accounts = :accounts, grace = :grace, lease_until = :lease",
+            )
+            .expression_attribute_names("#grant", "grant")
+            .expression_attribute_values(":revision", number(grant.policy_revision))
+            .expression_attribute_values(":expires", seconds(grant.expires_at))
+            .expression_attribute_values(":review", optional(grant.review_at))
+            .expression_attribute_values(":accounts", to_attribute(&grant.accounts)?)
+            .expression_attribute_values(":grace", AttributeValue::Bool(grant.grace))
+            .expression_attribute_values(":lease", optional(grant.lease_until))
+            .send()
+            .await;
+        held(answer)
+    }
+
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("grant", string(id.as_str()))
+            .condition_expression("attribute_exists(#grant) AND attribute_not_exists(ended)")
+            .update_expression("SET ended = :ended")
+            .expression_attribute_names("#grant", "grant")
+            .expression_attribute_values(":ended", to_attribute(ended)?)
+            .send()
+            .await;
+        held(answer).map(drop)
+    }
+
+    async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError> {
+        let mut grants = Vec::new();
+        for item in self.indexed(BY_WALLET, "wallet", wallet.to_string(), now).await? {
+            let grant: Option<Grant> = match item.get("of").and_then(|of| of.as_s().ok()) {
+                Some(of) => {
+                    let id = of.parse().map_err(|error| PortError::new("dynamodb", error))?;
+                    self.get(&id).await?
+                }
+                None => Some(from_item(item)?),
+            };
+            grants.extend(grant.filter(|grant| grant.is_live(now)));
+        }
+        Ok(grants)
+    }
+
+    async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError> {
+        let items = self.indexed(BY_VIDEO, "video", video.to_owned(), now).await?;
+        let grants = items.into_iter().map(from_item::<Grant>).collect::<Result<Vec<_>, _>>()?;
+        Ok(grants.into_iter().filter(|grant| grant.is_live(now)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_further_wallet_has_an_item_of_its_own() {
+        let account = |text: &str| serde_json::from_value(serde_json::json!({"account": text}));
+        let wallets = [
+            account("eip155:1:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266").unwrap(),
+            // The same wallet on another chain is no other wallet.
+            account("eip155:10:0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266").unwrap(),
+            account("eip155:1:0x70997970C51812dc3A010C7d01b50e0d17dc79C8").unwrap(),
+        ];
+        let holder: &domain::session::Holder = &wallets[0];
+        let grant: Grant = serde_json::from_value(serde_json::json!({
+            "grant": GrantId::new(holder.account, 5, [1; 8]), "secret": "", "video": "v",
+            "account": holder.account, "wallets": wallets, "carrier": "path",
+            "policy_revision": 1, "created_at": 5, "expires_at": 9,
+        }))
+        .unwrap();
+        let found = pointers(&grant);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0]["wallet"].as_s().unwrap(),
+            "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+        );
+        assert_eq!(found[0]["of"].as_s().unwrap(), grant.grant.as_str());
+        let read: Grant = from_item(to_item(&grant).unwrap()).unwrap();
+        assert_eq!(read, grant);
     }
 }

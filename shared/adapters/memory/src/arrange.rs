@@ -1,21 +1,28 @@
 //! Scenes that many tests begin with.
 
 use crate::{Memory, lock};
+use app::apply_revocations::apply_revocations;
+use app::deliver::{Playback, Terms};
 use app::follow_job::JobNews;
 use app::gate::Gate;
-use app::grant_playback::{Playback, Terms, Viewing, Wish, grant_playback};
+use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
 use app::ports::{Event, PortError, ReceivedPart};
 use app::problem::Error;
 use app::publish_video::publish_video;
+use app::renew_grant::renew_grant;
+use app::review_grants::{ReviewMessage, review_grants};
 use app::run_task::run_task;
+use app::sign_playlist::Signer;
 use domain::Seconds;
 use domain::abi;
 use domain::account::{Account, Address, ChainId, Wallet};
 use domain::condition::{Bounds, Condition, Erc721};
 use domain::conversion::{self, JobState};
 use domain::decision::{Freshness, Verdict};
+use domain::edge_token::EdgeKey;
 use domain::fact::{Answer, EvmRead};
+use domain::grant::Carrier;
 use domain::label::Label;
 use domain::ladder::{
     AudioStream, Ceilings, Extras, Limits, Picture, Probe, Ratio, VideoStream, Work,
@@ -25,6 +32,7 @@ use domain::policy::{Known, Policy, Rule};
 use domain::session::{Holder, Session};
 use domain::upload::{Part, parts};
 use domain::video::{Stage, Task, Video, source_key};
+use p256::ecdsa::SigningKey;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -350,10 +358,66 @@ pub async fn watch_as(
     caller: &Session,
     freshness: Freshness,
 ) -> Result<Playback, Error> {
+    let wish = Wish { carrier: Carrier::Query, ..Wish::default() };
+    watch_with(memory, caller, freshness, &wish).await
+}
+
+/// As [`watch_as`], with any wish.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn watch_with(
+    memory: &Memory,
+    caller: &Session,
+    freshness: Freshness,
+    wish: &Wish,
+) -> Result<Playback, Error> {
     let gate = memory.gate(freshness);
-    let terms = Terms { origin: "https://film.example", lifetime: 600 };
-    let viewing = Viewing { caller, video: VIDEO, wish: &Wish::default() };
-    grant_playback(memory, memory, memory, &gate, &terms, &viewing).await
+    let viewing = Viewing { caller, video: VIDEO, wish };
+    grant_playback(memory, memory, memory, &gate, &terms(), &viewing).await
+}
+
+/// Renews a grant, as the function does.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
+    let gate = memory.gate(FRESHNESS);
+    renew_grant(memory, memory, memory, &gate, &terms(), token).await
+}
+
+/// Reviews grants by facts that are read anew, as the function does.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), PortError> {
+    let gate = memory.gate(Freshness { event: 0, timer: 0, negative: 0, ..FRESHNESS });
+    review_grants(memory, memory, memory, &gate, memory, message).await
+}
+
+/// Tells the edge what is in the queue.
+///
+/// # Errors
+/// Those of the use case.
+pub async fn tell_edge(memory: &Memory) -> Result<(), PortError> {
+    let messages: Vec<_> = lock(&memory.revoke_messages).drain(..).collect();
+    apply_revocations(memory, memory, &[token_key()], &messages).await
+}
+
+/// The key of the path's tokens.
+pub fn token_key() -> EdgeKey {
+    EdgeKey { id: "k1".into(), secret: [9; 32] }
+}
+
+/// What signs for the edge.
+pub fn signer() -> Signer {
+    let key = SigningKey::from_slice(&[5; 32]).expect("it is a key");
+    Signer { origin: "https://film.example".into(), key, key_pair_id: "K1".into() }
+}
+
+/// Grants of ten minutes at most.
+pub fn terms() -> Terms {
+    Terms { signer: signer(), token_key: token_key(), longest: 600, pause: 600, cookie: 300 }
 }
 
 /// Plans the film of the scene for our own workers.

@@ -4,19 +4,22 @@
 //! by side really interleaves; then it fails, or lets a rival in, where a test has arranged that.
 
 pub mod arrange;
+mod grants;
 
+use app::apply_revocations::RevokeMessage;
 use app::gate::FactMemory;
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::ports::{
     Change, Clock, ConversionStore, Converter, Encoded, Event, Events, EvmChains, FactStore,
-    Folder, GrantStore, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue,
-    Random, ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
+    Folder, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue, Random,
+    ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
 };
+use app::review_grants::ReviewMessage;
 use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
 use domain::conversion::{self, Conversion, JobState};
 use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
-use domain::grant::Grant;
+use domain::grant::{Grant, GrantId};
 use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::policy::Policy;
 use domain::presentation::{EncodedSegment, EncodedTrack, Piece, TrackKind};
@@ -45,7 +48,7 @@ pub struct Memory {
     /// Tasks by video and name.
     pub tasks: Mutex<BTreeMap<(String, String), Task>>,
     /// Grants by key.
-    pub grants: Mutex<BTreeMap<String, Grant>>,
+    pub grants: Mutex<BTreeMap<GrantId, Grant>>,
     /// Parts that have arrived, by source key; gone once joined.
     pub parts: Mutex<BTreeMap<String, Vec<ReceivedPart>>>,
     /// Joined files' sizes, by key.
@@ -60,6 +63,12 @@ pub struct Memory {
     pub publish_messages: Mutex<VecDeque<PublishMessage>>,
     /// Convert messages not yet taken.
     pub convert_messages: Mutex<VecDeque<ConvertMessage>>,
+    /// Orders to the edge not yet taken.
+    pub revoke_messages: Mutex<VecDeque<RevokeMessage>>,
+    /// Reviews not yet taken, and how many seconds they wait.
+    pub review_messages: Mutex<VecDeque<(ReviewMessage, Seconds)>>,
+    /// The edge's store: its version, and what is in it.
+    pub edge_store: Mutex<(u64, BTreeMap<String, String>)>,
     /// The jobs that were submitted, by id.
     pub jobs: Mutex<BTreeMap<String, Job>>,
     /// Events told.
@@ -342,25 +351,6 @@ impl TaskStore for Memory {
     }
 }
 
-impl GrantStore for Memory {
-    async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
-        self.step("grant.create").await?;
-        let videos = lock(&self.videos);
-        let holds = videos.get(&grant.video).is_some_and(|video| {
-            video.is_watchable() && video.policy_revision == grant.policy_revision
-        });
-        if holds {
-            lock(&self.grants).insert(grant.grant.clone(), grant.clone());
-        }
-        Ok(holds)
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Grant>, PortError> {
-        self.step("grant.get").await?;
-        Ok(lock(&self.grants).get(key).cloned())
-    }
-}
-
 impl UploadStore for Memory {
     async fn start(&self, key: &str, _: &str) -> Result<String, PortError> {
         self.step("upload.start").await?;
@@ -454,7 +444,7 @@ impl MediaStore for Memory {
 }
 
 impl Queue<TaskMessage> for Memory {
-    async fn send(&self, message: &TaskMessage) -> Result<(), PortError> {
+    async fn send_later(&self, message: &TaskMessage, _: Seconds) -> Result<(), PortError> {
         self.step("tasks.send").await?;
         lock(&self.task_messages).push_back(message.clone());
         Ok(())
@@ -462,7 +452,7 @@ impl Queue<TaskMessage> for Memory {
 }
 
 impl Queue<PublishMessage> for Memory {
-    async fn send(&self, message: &PublishMessage) -> Result<(), PortError> {
+    async fn send_later(&self, message: &PublishMessage, _: Seconds) -> Result<(), PortError> {
         self.step("publish.send").await?;
         lock(&self.publish_messages).push_back(message.clone());
         Ok(())
@@ -470,7 +460,7 @@ impl Queue<PublishMessage> for Memory {
 }
 
 impl Queue<ConvertMessage> for Memory {
-    async fn send(&self, message: &ConvertMessage) -> Result<(), PortError> {
+    async fn send_later(&self, message: &ConvertMessage, _: Seconds) -> Result<(), PortError> {
         self.step("convert.send").await?;
         lock(&self.convert_messages).push_back(message.clone());
         Ok(())

@@ -36,8 +36,8 @@ pub struct Viewer<'a> {
 }
 
 /// One token that a viewer says to hold (CAIP-19).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Asset {
     /// `eip155:1/erc721:0x../7`, or erc1155.
     Evm {
@@ -81,6 +81,24 @@ impl FromStr for Asset {
         let example =
             "an asset is written eip155:1/erc721:0x../7 or solana:../nft:<mint> (CAIP-19)";
         read().ok_or_else(|| example.to_owned())
+    }
+}
+
+impl std::fmt::Display for Asset {
+    /// Which of the two standards a token is of is not kept: it is looked up by its id alone.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Evm { chain, contract, id } => {
+                write!(out, "eip155:{chain}/erc721:{contract}/{id}")
+            }
+            Self::Solana { chain, key } => write!(out, "{chain}/nft:{key}"),
+        }
+    }
+}
+
+impl From<Asset> for String {
+    fn from(asset: Asset) -> Self {
+        asset.to_string()
     }
 }
 

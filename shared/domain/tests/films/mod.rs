@@ -46,10 +46,14 @@ pub fn any_links() -> impl Strategy<Value = Links> {
     let query = r"Policy=[A-Za-z0-9$~_-]{1,60}&Signature=[A-Za-z0-9$~_-]{1,60}";
     prop_oneof![
         Just(Links::relative()),
-        ("[0-9a-f]{32}", "[0-9a-f]{64}", query)
-            .prop_map(|(video, grant, query)| Links::signed(&video, &grant, &query)),
-        (any::<String>(), any::<String>(), any::<String>())
-            .prop_map(|(video, grant, query)| Links::signed(&video, &grant, &query)),
+        ("[0-9a-f]{32}", "[0-9a-f]{64}", query).prop_map(|(video, grant, query)| Links::signed(
+            &format!("/v/{video}/"),
+            &grant,
+            &query
+        )),
+        (any::<String>(), any::<String>(), any::<String>()).prop_map(|(video, grant, query)| {
+            Links::signed(&format!("/v/{video}/"), &grant, &query)
+        }),
     ]
 }
 

@@ -1,0 +1,110 @@
+//! The grants, and the queues that end them.
+
+use crate::{Memory, lock};
+use app::apply_revocations::RevokeMessage;
+use app::ports::{EdgeStore, GrantStore, PortError, Queue, StoreSize};
+use app::review_grants::ReviewMessage;
+use domain::Seconds;
+use domain::account::Wallet;
+use domain::grant::{Ended, Grant, GrantId};
+use std::collections::BTreeMap;
+
+impl GrantStore for Memory {
+    async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
+        self.step("grant.create").await?;
+        let videos = lock(&self.videos);
+        let holds = videos.get(&grant.video).is_some_and(|video| {
+            video.is_watchable() && video.policy_revision == grant.policy_revision
+        });
+        if holds {
+            lock(&self.grants).insert(grant.grant.clone(), grant.clone());
+        }
+        Ok(holds)
+    }
+
+    async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError> {
+        self.step("grant.get").await?;
+        Ok(lock(&self.grants).get(id).cloned())
+    }
+
+    async fn renew(&self, grant: &Grant) -> Result<bool, PortError> {
+        self.step("grant.renew").await?;
+        match lock(&self.grants).get_mut(&grant.grant) {
+            Some(known) if known.ended.is_none() => {
+                *known = grant.clone();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError> {
+        self.step("grant.end").await?;
+        if let Some(known) = lock(&self.grants).get_mut(id) {
+            known.ended.get_or_insert_with(|| ended.clone());
+        }
+        Ok(())
+    }
+
+    async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError> {
+        self.step("grant.of_wallet").await?;
+        let is_theirs =
+            |grant: &Grant| grant.wallets.iter().any(|holder| holder.account.wallet == wallet);
+        Ok(self.live(now, is_theirs))
+    }
+
+    async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError> {
+        self.step("grant.of_video").await?;
+        Ok(self.live(now, |grant| grant.video == video))
+    }
+}
+
+impl Memory {
+    fn live(&self, now: Seconds, wanted: impl Fn(&Grant) -> bool) -> Vec<Grant> {
+        let grants = lock(&self.grants);
+        grants.values().filter(|grant| grant.is_live(now) && wanted(grant)).cloned().collect()
+    }
+}
+
+impl Queue<RevokeMessage> for Memory {
+    async fn send_later(&self, message: &RevokeMessage, _: Seconds) -> Result<(), PortError> {
+        self.step("revoke.send").await?;
+        lock(&self.revoke_messages).push_back(message.clone());
+        Ok(())
+    }
+}
+
+impl Queue<ReviewMessage> for Memory {
+    async fn send_later(&self, message: &ReviewMessage, after: Seconds) -> Result<(), PortError> {
+        self.step("review.send").await?;
+        lock(&self.review_messages).push_back((message.clone(), after));
+        Ok(())
+    }
+}
+
+impl EdgeStore for Memory {
+    async fn read(&self, keys: &[String]) -> Result<(String, BTreeMap<String, String>), PortError> {
+        self.step("edge.read").await?;
+        let (version, values) = &*lock(&self.edge_store);
+        let found = keys.iter().filter_map(|key| Some((key.clone(), values.get(key)?.clone())));
+        Ok((version.to_string(), found.collect()))
+    }
+
+    async fn write(&self, version: &str, puts: &[(String, String)]) -> Result<bool, PortError> {
+        self.step("edge.write").await?;
+        let (known, values) = &mut *lock(&self.edge_store);
+        let current = known.to_string() == version;
+        if current {
+            *known += 1;
+            values.extend(puts.iter().cloned());
+        }
+        Ok(current)
+    }
+
+    async fn size(&self) -> Result<StoreSize, PortError> {
+        self.step("edge.size").await?;
+        let (_, values) = &*lock(&self.edge_store);
+        let bytes = values.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+        Ok(StoreSize { bytes, items: values.len() as u64 })
+    }
+}

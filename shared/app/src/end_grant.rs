@@ -1,0 +1,135 @@
+//! Ending grants: by whoever holds one, and by the video's owner.
+
+use crate::apply_revocations::RevokeMessage;
+use crate::open_grant::live_grant;
+use crate::ports::{Clock, GrantStore, PortError, Queue, VideoStore};
+use crate::problem::Error;
+use domain::account::Account;
+use domain::grant::{Carrier, EndReason, Ended, Grant};
+use domain::revocation::Revocation;
+use domain::session::Session;
+use std::collections::BTreeMap;
+
+/// From how many grants of one account on the account is told to the edge, not each grant.
+const TOGETHER: usize = 4;
+/// How many orders one message holds, far below SQS's limit of its size.
+const ORDERS: usize = 200;
+
+/// `DELETE /v1/grants/{grant}`: ends the grant of the token that is shown.
+///
+/// # Errors
+/// [`Problem::GrantInvalid`] for a token that is unknown or over.
+pub async fn end_grant(
+    clock: &impl Clock,
+    grants: &impl GrantStore,
+    revocations: &impl Queue<RevokeMessage>,
+    token: &str,
+) -> Result<(), Error> {
+    let (grant, _) = live_grant(clock, grants, token).await?;
+    end(clock, grants, revocations, vec![grant], EndReason::Left).await?;
+    Ok(())
+}
+
+/// The body of `POST /v1/videos/{id}/revocations`: whose streams end.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Whom {
+    /// Everybody's.
+    Everyone(True),
+    /// An account's (CAIP-10).
+    Account(Account),
+}
+
+/// Said so that nobody ends everyone's streams by an empty body.
+#[derive(Debug, serde::Deserialize)]
+#[serde(try_from = "bool")]
+pub struct True;
+
+impl TryFrom<bool> for True {
+    type Error = &'static str;
+    fn try_from(said: bool) -> Result<Self, Self::Error> {
+        said.then_some(Self).ok_or("can only be true")
+    }
+}
+
+/// How many grants were ended.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Revoked {
+    /// So many.
+    pub ended: usize,
+}
+
+/// Ends the live grants of a wallet, or of everyone, for the owner of a video. Whom the policy still
+/// lets in may ask for a new one: to keep a wallet out the policy has to say so.
+///
+/// # Errors
+/// Not found for all but the owner.
+pub async fn revoke_grants(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    grants: &impl GrantStore,
+    revocations: &impl Queue<RevokeMessage>,
+    caller: &Session,
+    id: &str,
+    whom: &Whom,
+) -> Result<Revoked, Error> {
+    let video = crate::owned(videos, id, caller).await?;
+    let now = clock.now();
+    let ending = match whom {
+        Whom::Everyone(_) => grants.of_video(&video.id, now).await?,
+        Whom::Account(account) => {
+            let mut found = grants.of_wallet(account.wallet, now).await?;
+            found.retain(|grant| grant.video == video.id);
+            found
+        }
+    };
+    let ended = ending.len();
+    end(clock, grants, revocations, ending, EndReason::Revoked).await?;
+    Ok(Revoked { ended })
+}
+
+/// Ends grants, at the edge and in the table. Done again after a fault, it tells both again.
+///
+/// # Errors
+/// When one of the two can't be told.
+pub(crate) async fn end(
+    clock: &impl Clock,
+    grants: &impl GrantStore,
+    revocations: &impl Queue<RevokeMessage>,
+    ending: Vec<Grant>,
+    why: EndReason,
+) -> Result<(), PortError> {
+    // The edge first: a grant that is over is not found by the next try.
+    for orders in orders(&ending).chunks(ORDERS) {
+        revocations.send(&RevokeMessage::revoke(orders)).await?;
+    }
+    let ended = Ended { at: clock.now(), why };
+    for grant in &ending {
+        grants.end(&grant.grant, &ended).await?;
+        tracing::info!(grant = %grant.grant, video = grant.video, ?why, "a grant ended");
+    }
+    Ok(())
+}
+
+/// What the edge must be told. Cookies end by themselves.
+fn orders(ending: &[Grant]) -> Vec<Revocation> {
+    let mut accounts: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
+    for grant in ending.iter().filter(|grant| grant.carrier != Carrier::Cookie) {
+        accounts.entry(grant.grant.handle()).or_default().push(grant);
+    }
+    let mut orders = Vec::new();
+    for (_, grants) in accounts {
+        let until = grants.iter().map(|grant| grant.expires_at).max().unwrap_or_default();
+        let newest = grants.iter().max_by_key(|grant| grant.grant.issued_at());
+        match newest {
+            Some(newest) if grants.len() >= TOGETHER => {
+                orders.push(Revocation::Wallet { newest: newest.grant.clone(), until });
+            }
+            _ => orders.extend(grants.iter().map(|grant| Revocation::Grant {
+                grant: grant.grant.clone(),
+                until: grant.expires_at,
+            })),
+        }
+    }
+    orders
+}

@@ -1,0 +1,45 @@
+//! `POST /v1/grants/{grant}/renew`: a player goes on, if the rule still says yes.
+
+use crate::deliver::{Playback, Terms, deliver};
+use crate::gate::Gate;
+use crate::grant_playback::allowed;
+use crate::open_grant::live_grant;
+use crate::ports::{Clock, EvmChains, FactStore, GrantStore, Plugins, SolanaChains, VideoStore};
+use crate::problem::{Error, Problem};
+use domain::grant::Grant;
+
+/// Decides again, by the video's policy of now, and hands out what the player needs for its next
+/// minutes. The token is all that is asked for: a film may be longer than a session.
+///
+/// # Errors
+/// [`Problem::GrantInvalid`] for a token that is unknown or over; the policy's refusal, which is the
+/// end of the player's cookies, but of the grant only when it is reviewed; unavailable when the facts
+/// can't be learned.
+pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    grants: &impl GrantStore,
+    gate: &Gate<'_, E, S, P, F>,
+    terms: &Terms,
+    token: &str,
+) -> Result<Playback, Error> {
+    let (grant, token) = live_grant(clock, grants, token).await?;
+    let video = match videos.get(&grant.video).await? {
+        Some(video) if video.is_watchable() => video,
+        _ => return Err(Problem::GrantInvalid.into()),
+    };
+    let decision = allowed(clock, gate, &video, &grant.wallets, &grant.assets).await?;
+    let renewed = Grant {
+        policy_revision: video.policy_revision,
+        expires_at: decision.until.map_or(grant.expires_at, |until| until.min(grant.expires_at)),
+        review_at: decision.review_at,
+        accounts: decision.accounts,
+        grace: decision.grace,
+        ..grant.clone()
+    };
+    // Most renewals change nothing that is written down: a read is all they cost.
+    if renewed.differs(&grant) && !grants.renew(&renewed).await? {
+        return Err(Problem::GrantInvalid.into());
+    }
+    deliver(terms, &video, &renewed, &token, clock.now())
+}

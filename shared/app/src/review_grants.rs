@@ -1,0 +1,158 @@
+//! SQS: something that live grants rest on has changed. They are decided again; what fails ends.
+
+use crate::apply_revocations::RevokeMessage;
+use crate::end_grant::end;
+use crate::gate::Gate;
+use crate::grant_playback::decide;
+use crate::ports::{
+    Clock, EvmChains, FactStore, GrantStore, Plugins, PortError, Queue, SolanaChains, VideoStore,
+};
+use domain::account::{ChainId, Wallet};
+use domain::decision::{Decision, Verdict};
+use domain::grant::{EndReason, Grant, GrantId};
+use domain::video::Video;
+use futures_util::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many decisions are made side by side.
+const AT_ONCE: usize = 16;
+
+/// Which grants to decide again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "review", rename_all = "lowercase")]
+pub enum ReviewMessage {
+    /// A wallet's: what it holds has changed.
+    Wallet {
+        /// Whose.
+        wallet: Wallet,
+        /// On which chain.
+        chain: ChainId,
+        /// In which block or slot: a decision must know of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
+    },
+    /// A video's: its policy has changed, or it is gone.
+    Video {
+        /// Which.
+        video: String,
+    },
+    /// These.
+    Grants {
+        /// Which.
+        ids: Vec<GrantId>,
+    },
+    /// These, whose chain can't be read for too long: they end unless they are good without it.
+    Lost {
+        /// Which chain.
+        chain: ChainId,
+        /// Which grants.
+        ids: Vec<GrantId>,
+    },
+}
+
+/// Decides the grants of a message again.
+///
+/// # Errors
+/// When something can't be read or told, or a decision doesn't know yet of the block that the
+/// message is about: what is left is to be done again.
+pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    grants: &impl GrantStore,
+    gate: &Gate<'_, E, S, P, F>,
+    revocations: &impl Queue<RevokeMessage>,
+    message: &ReviewMessage,
+) -> Result<(), PortError> {
+    let now = clock.now();
+    let found = match message {
+        ReviewMessage::Wallet { wallet, .. } => grants.of_wallet(*wallet, now).await?,
+        ReviewMessage::Video { video } => grants.of_video(video, now).await?,
+        ReviewMessage::Grants { ids } | ReviewMessage::Lost { ids, .. } => {
+            let mut found = Vec::new();
+            for id in ids {
+                found.extend(grants.get(id).await?.filter(|grant| grant.is_live(now)));
+            }
+            found
+        }
+    };
+    let mut films: BTreeMap<&str, Option<Video>> = BTreeMap::new();
+    for grant in &found {
+        if !films.contains_key(&*grant.video) {
+            let video = videos.get(&grant.video).await?.filter(Video::is_watchable);
+            films.insert(&grant.video, video);
+        }
+    }
+    let films = &films;
+    let reviewed: Vec<_> = stream::iter(&found)
+        .map(|grant| async move {
+            let Some(video) = films.get(&*grant.video).and_then(Option::as_ref) else {
+                return (grant, Review::End(EndReason::Deleted));
+            };
+            let decision = decide(clock, gate, video, &grant.wallets, &grant.assets).await;
+            (grant, review(message, grant, video, decision))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+
+    let mut ending: BTreeMap<u8, (EndReason, Vec<Grant>)> = BTreeMap::new();
+    let mut unknown = 0;
+    for (grant, review) in reviewed {
+        match review {
+            Review::Keep(after) if after.differs(grant) => {
+                // Whoever ended it meanwhile is right.
+                grants.renew(&after).await?;
+            }
+            Review::Keep(_) => {}
+            Review::Unknown => unknown += 1,
+            Review::End(why) => {
+                ending.entry(why as u8).or_insert((why, Vec::new())).1.push(grant.clone());
+            }
+        }
+    }
+    let ended: usize = ending.values().map(|(_, grants)| grants.len()).sum();
+    for (why, grants_of_it) in ending.into_values() {
+        end(clock, grants, revocations, grants_of_it, why).await?;
+    }
+    tracing::info!(reviewed = found.len(), ended, unknown, "grants were reviewed");
+    if unknown > 0 {
+        return Err(PortError::new("review", format!("{unknown} grants can't be decided now")));
+    }
+    Ok(())
+}
+
+/// What becomes of a grant.
+enum Review {
+    Keep(Box<Grant>),
+    End(EndReason),
+    Unknown,
+}
+
+fn review(message: &ReviewMessage, grant: &Grant, video: &Video, decision: Decision) -> Review {
+    if let ReviewMessage::Wallet { chain, at: Some(at), .. } = message {
+        let behind = decision.conditions.iter().any(|outcome| {
+            let place = outcome.block.as_ref().map(|block| block.number).or(outcome.slot);
+            outcome.chain == Some(*chain) && place.is_some_and(|place| place < *at)
+        });
+        if behind {
+            return Review::Unknown;
+        }
+    }
+    let lost = matches!(message, ReviewMessage::Lost { .. });
+    match decision.verdict {
+        Verdict::Yes => Review::Keep(Box::new(Grant {
+            policy_revision: video.policy_revision,
+            expires_at: decision
+                .until
+                .map_or(grant.expires_at, |until| until.min(grant.expires_at)),
+            review_at: decision.review_at,
+            accounts: decision.accounts,
+            grace: decision.grace,
+            ..grant.clone()
+        })),
+        Verdict::No => Review::End(EndReason::Refused),
+        Verdict::Unknown if lost => Review::End(EndReason::ChainLost),
+        Verdict::Unknown => Review::Unknown,
+    }
+}

@@ -1,0 +1,349 @@
+//! A grant's way to the player, its renewal, and its end.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use adapter_memory::Memory;
+use adapter_memory::arrange::{
+    CHAIN, CONTRACT, CREATOR, FRESHNESS, NOW, OTHER_CONTRACT, VIDEO, VIEWER, account, plan, policy,
+    renew, review, session, tell_edge, terms, token_key, watch_with,
+};
+use app::deliver::{Playback, Terms, lifetime};
+use app::end_grant::{Whom, end_grant, revoke_grants};
+use app::grant_playback::Wish;
+use app::problem::{Error, Problem};
+use app::review_grants::ReviewMessage;
+use domain::account::{Address, Wallet};
+use domain::decision::Verdict::{No, Unknown, Yes};
+use domain::edge_token::{self, Refusal};
+use domain::grant::{Carrier, EndReason, GrantId};
+use domain::revocation::{Shard, shard_key};
+use domain::session::Holder;
+use domain::video::Stage;
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+const NEIGHBOUR: Address = Address([0x77; 20]);
+
+fn scene() -> Memory {
+    let memory = Memory::with_video(Stage::Ready);
+    memory.holds(CONTRACT, VIEWER, Yes);
+    memory
+}
+
+fn by(carrier: Carrier) -> Wish {
+    Wish { carrier, ..Wish::default() }
+}
+
+async fn watch(memory: &Memory, who: Address, carrier: Carrier) -> Playback {
+    watch_with(memory, &session(who), FRESHNESS, &by(carrier)).await.unwrap()
+}
+
+fn sold(memory: &Memory) -> ReviewMessage {
+    memory.holds(CONTRACT, VIEWER, No);
+    let at = memory.height.load(Ordering::SeqCst);
+    ReviewMessage::Wallet { wallet: Wallet::Evm(VIEWER), chain: CHAIN, at: Some(at) }
+}
+
+fn slug<T: std::fmt::Debug>(outcome: Result<T, Error>) -> &'static str {
+    match outcome {
+        Err(Error::Problem(problem)) => problem.slug(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the edge says of a grant.
+fn refused(memory: &Memory, grant: &GrantId) -> bool {
+    let store = memory.edge_store.lock().unwrap();
+    store
+        .1
+        .get(&shard_key(grant))
+        .is_some_and(|value| Shard::read(value).unwrap().is_revoked(grant))
+}
+
+fn end_of(memory: &Memory, grant: &GrantId) -> Option<EndReason> {
+    memory.grants.lock().unwrap()[grant].ended.as_ref().map(|ended| ended.why)
+}
+
+#[tokio::test]
+async fn cookies_open_one_films_folder_for_minutes() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Cookie).await;
+    assert_eq!(playback.hls, format!("https://film.example/v/{VIDEO}/master.m3u8"));
+    assert_eq!(playback.dash, format!("https://film.example/v/{VIDEO}/manifest.mpd"));
+    let headers: Vec<_> = playback.cookies.iter().map(app::deliver::Cookie::header).collect();
+    let names = ["Policy", "Signature", "Key-Pair-Id", "Hash-Algorithm"];
+    for (header, name) in headers.iter().zip(names) {
+        assert!(header.starts_with(&format!("CloudFront-{name}=")), "{header}");
+        let rest = header.split_once("; ").unwrap().1;
+        let attributes =
+            format!("Path=/v/{VIDEO}/; Max-Age=300; Secure; HttpOnly; SameSite=Strict");
+        assert_eq!(rest, attributes);
+    }
+    assert_eq!(headers.len(), 4);
+    assert_eq!(playback.renew_at, Some(domain::rfc3339(NOW + 280)));
+    // Near the end of the grant there is nothing left to renew.
+    memory.now.store(NOW + 400, Ordering::SeqCst);
+    let last = renew(&memory, &playback.grant.token).await.unwrap();
+    assert_eq!((last.cookies[0].max_age, last.renew_at), (200, None));
+}
+
+#[tokio::test]
+async fn a_path_names_its_film_and_its_grant() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Path).await;
+    let (token, file) = playback
+        .hls
+        .strip_prefix("https://film.example/~")
+        .and_then(|rest| rest.split_once("/v/"))
+        .unwrap();
+    assert_eq!(file, format!("{VIDEO}/master.m3u8"));
+    let viewer = edge_token::Viewer::default();
+    let keys = [token_key()];
+    let claims = edge_token::verify(token, VIDEO, &keys, &viewer, NOW).unwrap();
+    assert_eq!(claims.grant, playback.grant.id.as_str());
+    assert_eq!((claims.not_before, claims.expires_at), (NOW, NOW + 600));
+    let other = edge_token::verify(token, "0f", &keys, &viewer, NOW);
+    assert_eq!(other, Err(Refusal::OtherVideo));
+    assert!(playback.cookies.is_empty() && playback.renew_at.is_none());
+}
+
+/// Guard: [`app::deliver::lifetime`]. What a playlist of a whole film carries must outlive the film.
+#[tokio::test]
+async fn a_grant_lasts_as_long_as_the_film_and_a_pause() {
+    let memory = scene();
+    let mut video = memory.video().unwrap();
+    assert_eq!(lifetime(&video, &terms()), 600);
+    let planned = Memory::with_video(Stage::Uploaded);
+    plan(&planned).await.unwrap();
+    video.plan = planned.video().unwrap().plan;
+    video.duration_seconds = Some(99.2);
+    assert_eq!(lifetime(&video, &Terms { longest: 7200, ..terms() }), 700);
+}
+
+#[tokio::test]
+async fn a_renewal_asks_the_rule_of_now() {
+    let memory = scene();
+    for carrier in [Carrier::Cookie, Carrier::Path, Carrier::Query] {
+        let first = watch(&memory, VIEWER, carrier).await;
+        let again = renew(&memory, &first.grant.token).await.unwrap();
+        assert_eq!((&again.grant.id, &again.hls), (&first.grant.id, &first.hls), "{carrier:?}");
+    }
+    let playback = watch(&memory, VIEWER, Carrier::Cookie).await;
+    memory.new_policy(Some(policy(OTHER_CONTRACT)));
+    memory.holds(OTHER_CONTRACT, VIEWER, No);
+    assert_eq!(slug(renew(&memory, &playback.grant.token).await), "policy-refused");
+    memory.holds(OTHER_CONTRACT, VIEWER, Unknown);
+    assert_eq!(slug(renew(&memory, &playback.grant.token).await), "unavailable");
+    memory.holds(OTHER_CONTRACT, VIEWER, Yes);
+    renew(&memory, &playback.grant.token).await.unwrap();
+    let stored = memory.grants.lock().unwrap()[&playback.grant.id].clone();
+    assert_eq!(stored.policy_revision, memory.video().unwrap().policy_revision);
+}
+
+#[tokio::test]
+async fn what_is_no_live_grants_token_renews_and_ends_nothing() {
+    let memory = scene();
+    let m = &memory;
+    let playback = watch(m, VIEWER, Carrier::Path).await;
+    let token = playback.grant.token;
+    let other = watch(m, VIEWER, Carrier::Path).await.grant.token;
+    let stored = m.grants.lock().unwrap()[&playback.grant.id].secret.clone();
+    let mixed = format!("{}{}", &token[..40], &other[40..]);
+    let table = format!("{}{stored}", &token[..40]);
+    for bad in ["", &token[..40], &mixed, &table, &token.to_uppercase()] {
+        assert_eq!(slug(renew(m, bad).await), "grant-invalid", "{bad}");
+        assert_eq!(slug(end_grant(m, m, m, bad).await), "grant-invalid", "{bad}");
+    }
+    end_grant(m, m, m, &token).await.unwrap();
+    assert_eq!(slug(renew(m, &token).await), "grant-invalid");
+    m.now.store(NOW + 600, Ordering::SeqCst);
+    assert_eq!(slug(renew(m, &other).await), "grant-invalid");
+}
+
+/// A renewal that comes while the grant is ended does not bring it back.
+#[tokio::test]
+async fn a_renewal_loses_to_an_end() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Cookie).await;
+    memory.new_policy(Some(policy(CONTRACT)));
+    let id = playback.grant.id.clone();
+    memory.meanwhile("grant.renew", move |memory| {
+        let ended = domain::grant::Ended { at: NOW, why: EndReason::Left };
+        memory.grants.lock().unwrap().get_mut(&id).unwrap().ended = Some(ended);
+    });
+    assert_eq!(slug(renew(&memory, &playback.grant.token).await), "grant-invalid");
+}
+
+/// The promise: sell the token, lose the picture.
+#[tokio::test]
+async fn a_sold_token_ends_its_streams_and_no_others() {
+    let memory = scene();
+    memory.holds(CONTRACT, NEIGHBOUR, Yes);
+    let mut mine = Vec::new();
+    for carrier in [Carrier::Cookie, Carrier::Path, Carrier::Query] {
+        mine.push((watch(&memory, VIEWER, carrier).await.grant, carrier));
+    }
+    let neighbour = watch(&memory, NEIGHBOUR, Carrier::Path).await.grant;
+    let message = sold(&memory);
+    review(&memory, &message).await.unwrap();
+    tell_edge(&memory).await.unwrap();
+    for (grant, carrier) in &mine {
+        assert_eq!(end_of(&memory, &grant.id), Some(EndReason::Refused));
+        assert_eq!(refused(&memory, &grant.id), *carrier != Carrier::Cookie, "{carrier:?}");
+        assert_eq!(slug(renew(&memory, &grant.token).await), "grant-invalid");
+    }
+    assert_eq!(end_of(&memory, &neighbour.id), None);
+    assert!(!refused(&memory, &neighbour.id));
+    // Bought back: a new grant plays, at once.
+    memory.holds(CONTRACT, VIEWER, Yes);
+    let again = watch(&memory, VIEWER, Carrier::Path).await.grant;
+    assert!(!refused(&memory, &again.id));
+}
+
+/// One write ends all of a wallet's streams, and none that it is given later.
+#[tokio::test]
+async fn many_streams_of_a_wallet_end_by_one_order() {
+    let memory = scene();
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(watch(&memory, VIEWER, Carrier::Path).await.grant.id);
+    }
+    let message = sold(&memory);
+    review(&memory, &message).await.unwrap();
+    assert_eq!(memory.revoke_messages.lock().unwrap()[0].orders.len(), 1);
+    tell_edge(&memory).await.unwrap();
+    assert!(ids.iter().all(|id| refused(&memory, id)));
+    memory.now.store(NOW + 1, Ordering::SeqCst);
+    memory.holds(CONTRACT, VIEWER, Yes);
+    assert!(!refused(&memory, &watch(&memory, VIEWER, Carrier::Path).await.grant.id));
+}
+
+/// A grant rests on every wallet that was linked, whichever loses its token.
+#[tokio::test]
+async fn a_linked_wallets_loss_counts() {
+    let memory = Memory::with_video(Stage::Ready);
+    memory.holds(CONTRACT, VIEWER, No);
+    memory.holds(CONTRACT, NEIGHBOUR, Yes);
+    let linked = session(VIEWER).linked(Holder::with_key(account(NEIGHBOUR)), NOW + 60).unwrap();
+    let playback = watch_with(&memory, &linked, FRESHNESS, &by(Carrier::Path)).await.unwrap();
+    memory.holds(CONTRACT, NEIGHBOUR, No);
+    let wallet = Wallet::Evm(NEIGHBOUR);
+    review(&memory, &ReviewMessage::Wallet { wallet, chain: CHAIN, at: None }).await.unwrap();
+    assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::Refused));
+}
+
+/// Guard: `behind` in `review`: a decision that doesn't know of the transfer yet is none.
+#[tokio::test]
+async fn a_review_waits_until_the_chain_is_read_where_it_changed() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Path).await;
+    let ReviewMessage::Wallet { wallet, chain, at: Some(at) } = sold(&memory) else { panic!() };
+    memory.holds(CONTRACT, VIEWER, Yes);
+    memory.height.store(at - 1, Ordering::SeqCst);
+    let message = ReviewMessage::Wallet { wallet, chain, at: Some(at) };
+    assert!(review(&memory, &message).await.is_err());
+    assert_eq!(end_of(&memory, &playback.grant.id), None);
+}
+
+#[tokio::test]
+async fn a_chain_that_can_t_be_read_ends_nothing_until_it_is_given_up() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Query).await;
+    memory.holds(CONTRACT, VIEWER, Unknown);
+    let ids = vec![playback.grant.id.clone()];
+    let message = ReviewMessage::Grants { ids: ids.clone() };
+    assert!(review(&memory, &message).await.is_err());
+    assert_eq!(end_of(&memory, &playback.grant.id), None);
+    review(&memory, &ReviewMessage::Lost { chain: CHAIN, ids }).await.unwrap();
+    assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::ChainLost));
+}
+
+#[tokio::test]
+async fn a_new_policy_decides_live_grants_again_and_a_deleted_film_ends_them() {
+    let memory = scene();
+    let playback = watch(&memory, VIEWER, Carrier::Path).await;
+    let message = ReviewMessage::Video { video: VIDEO.into() };
+    memory.new_policy(Some(policy(CONTRACT)));
+    review(&memory, &message).await.unwrap();
+    assert_eq!(end_of(&memory, &playback.grant.id), None);
+    memory.change(|video| video.stage = Stage::Deleting);
+    review(&memory, &message).await.unwrap();
+    assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::Deleted));
+
+    let memory = scene();
+    let (owner, viewer) = (
+        watch(&memory, CREATOR, Carrier::Path).await.grant,
+        watch(&memory, VIEWER, Carrier::Path).await.grant,
+    );
+    memory.new_policy(None);
+    review(&memory, &message).await.unwrap();
+    assert_eq!(end_of(&memory, &owner.id), None);
+    assert_eq!(end_of(&memory, &viewer.id), Some(EndReason::Refused));
+}
+
+#[tokio::test]
+async fn the_owner_ends_a_wallets_streams_or_everyones() {
+    let memory = scene();
+    let m = &memory;
+    m.holds(CONTRACT, NEIGHBOUR, Yes);
+    let viewer = watch(m, VIEWER, Carrier::Path).await.grant;
+    let neighbour = watch(m, NEIGHBOUR, Carrier::Path).await.grant;
+    let whom = |value| serde_json::from_value::<Whom>(value).unwrap();
+    let one = whom(json!({"account": account(VIEWER)}));
+    let all = whom(json!({"everyone": true}));
+    for stranger in [VIEWER, NEIGHBOUR] {
+        let outcome = revoke_grants(m, m, m, m, &session(stranger), VIDEO, &all).await;
+        assert!(matches!(outcome, Err(Error::Problem(Problem::NotFound))));
+    }
+    let revoked = revoke_grants(m, m, m, m, &session(CREATOR), VIDEO, &one).await.unwrap();
+    assert_eq!((revoked.ended, end_of(m, &neighbour.id)), (1, None));
+    assert_eq!(end_of(m, &viewer.id), Some(EndReason::Revoked));
+    let revoked = revoke_grants(m, m, m, m, &session(CREATOR), VIDEO, &all).await.unwrap();
+    assert_eq!(revoked.ended, 1);
+    tell_edge(m).await.unwrap();
+    assert!(refused(m, &viewer.id) && refused(m, &neighbour.id));
+    for bad in [json!({}), json!({"everyone": false}), json!({"account": "x"}), json!("everyone")] {
+        assert!(serde_json::from_value::<Whom>(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+/// Whatever fails on the way, the message comes again and the edge is told in the end.
+#[tokio::test]
+async fn an_end_that_fails_half_way_is_finished_by_the_next_try() {
+    for method in ["grant.of_wallet", "video.get", "grant.end", "revoke.send"] {
+        let memory = scene();
+        let playback = watch(&memory, VIEWER, Carrier::Path).await;
+        let message = sold(&memory);
+        memory.fail(method, 1);
+        assert!(review(&memory, &message).await.is_err(), "{method}");
+        review(&memory, &message).await.unwrap();
+        tell_edge(&memory).await.unwrap();
+        assert!(refused(&memory, &playback.grant.id), "{method}");
+    }
+}
+
+/// Guard: the version in `apply_revocations`: a write between reading and writing is not lost.
+#[tokio::test]
+async fn two_writers_of_the_edges_store_lose_nothing() {
+    let memory = scene();
+    let (one, other) = (
+        watch(&memory, VIEWER, Carrier::Path).await.grant.id,
+        watch(&memory, VIEWER, Carrier::Path).await.grant.id,
+    );
+    let key = shard_key(&one);
+    let order = |grant: &GrantId| domain::revocation::Revocation::Grant {
+        grant: grant.clone(),
+        until: NOW + 600,
+    };
+    let rival = order(&other);
+    memory.meanwhile("edge.write", move |memory| {
+        let mut shard = Shard::default();
+        shard.add(&rival);
+        let store = &mut *memory.edge_store.lock().unwrap();
+        store.0 += 1;
+        store.1.insert(key, shard.write(NOW));
+    });
+    let message = app::apply_revocations::RevokeMessage::revoke(&[order(&one)]);
+    memory.revoke_messages.lock().unwrap().push_back(message);
+    tell_edge(&memory).await.unwrap();
+    assert!(refused(&memory, &one) && refused(&memory, &other));
+}
