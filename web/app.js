@@ -29,6 +29,8 @@
 
   let video = null;
   let hls = null;
+  let grant = null;
+  let renewal;
   let timer = 0;
   let busy = false;
   // Every start of something new raises it: what an older start still has in flight must not touch the page any more.
@@ -100,14 +102,14 @@
     }
   }
 
-  const ask = async (method, path, body) => {
+  /** Asks the API. `bearer` is shown in place of the session. Cookies are only kept: the API itself asks for none. */
+  const ask = async (method, path, body, bearer = session.read()?.token) => {
     const headers = { Accept: "application/json" };
-    const kept = session.read();
-    if (kept) headers.Authorization = `Bearer ${kept.token}`;
+    if (bearer) headers.Authorization = `Bearer ${bearer}`;
     if (body) headers["Content-Type"] = "application/json";
     let response;
     try {
-      response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", credentials: "omit" });
+      response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", credentials: "same-origin" });
     } catch {
       throw new Problem(0, { detail: "The server did not answer. Is the network there?" });
     }
@@ -486,6 +488,7 @@
     turn++;
     clearTimeout(timer);
     stopPlayer();
+    leave();
     session.drop();
     assets.clear();
     load();
@@ -493,7 +496,15 @@
 
   // ---- The film
 
+  /** Gives back the grant that is held, as far as that can be told. */
+  const leave = () => {
+    const left = grant;
+    grant = null;
+    if (left) ask("DELETE", `/v1/grants/${left.id}`, undefined, left.token).catch(() => {});
+  };
+
   const stopPlayer = () => {
+    clearTimeout(renewal);
     hls?.destroy();
     hls = null;
     player.pause();
@@ -603,6 +614,8 @@
     try {
       const playback = await ask("POST", `/v1/videos/${wanted}/playback`, assets.size ? { assets: [...assets] } : undefined);
       if (mine !== turn) return;
+      grant = playback.grant;
+      keep(playback, mine);
       await play(playback, from, mine);
     } catch (error) {
       if (mine !== turn) return;
@@ -622,6 +635,31 @@
       if (error.status === 503) return waitAndRetry(error, () => watch(from));
       failed(error, () => watch(from));
     }
+  };
+
+  /** Renews the grant before what it carries ends, for as long as the policy says yes. The player notices nothing. */
+  const keep = (playback, mine) => {
+    clearTimeout(renewal);
+    if (!playback.renew_at) return;
+    const by = Date.parse(playback.renew_at);
+    const renew = async () => {
+      if (mine !== turn || grant?.id !== playback.grant.id) return;
+      try {
+        const next = await ask("POST", `/v1/grants/${grant.id}/renew`, undefined, grant.token);
+        if (mine === turn) keep(next, mine);
+      } catch (error) {
+        if (mine !== turn) return;
+        if (error.slug === "policy-refused") {
+          turn++;
+          stopPlayer();
+          return refused(error);
+        }
+        // Ended or over: whether a new one can be had is for the gate to say.
+        if (error.status === 403) return grantEnded(by);
+        renewal = setTimeout(renew, 1000 * Math.min(error.retryAfter ?? 2, 5));
+      }
+    };
+    renewal = setTimeout(renew, Math.max(by - Date.now(), 1000));
   };
 
   const refused = (problem) => {
@@ -725,7 +763,7 @@
     const point = (time) => {
       const cue = cues.find((candidate) => time < candidate.end) ?? cues[cues.length - 1];
       const [x, y, width, height] = cue.area;
-      Object.assign(find("place-picture").style, { width: `${width}px`, height: `${height}px`, backgroundImage: `url("${cue.sheet}")`, backgroundPosition: `-${x}px -${y}px` });
+      Object.assign(find("place-picture").style, { width: `${width}px`, height: `${height}px`, backgroundImage: `url("${new URL(cue.sheet, playback.storyboard).href}")`, backgroundPosition: `-${x}px -${y}px` });
       find("place-time").textContent = clock(Math.floor(time));
       place.style.left = `${(time / length) * 100}%`;
       place.hidden = false;

@@ -250,8 +250,14 @@ class Client:
         body = {"policy": policy, "account": account} | {name: value for name, value in more.items() if value}
         return self.get("POST", "/v1/verify", body)
 
-    def playback(self, video: str, assets: list[str] | None = None) -> dict:
-        return self.get("POST", f"/v1/videos/{video}/playback", {"assets": assets} if assets else None)
+    def playback(self, video: str, assets: list[str] | None = None, carrier: str = "query") -> dict:
+        """A grant. By `query` unless something else is said: then an address is all that a plain player needs."""
+        return self.get("POST", f"/v1/videos/{video}/playback", {"carrier": carrier} | ({"assets": assets} if assets else {}))
+
+    def revoke(self, video: str, account: str | None = None) -> int:
+        """Ends the grants of an account, or everyone's; answers with how many."""
+        body = {"account": account} if account else {"everyone": True}
+        return self.get("POST", f"/v1/videos/{video}/revocations", body)["ended"]
 
     def health(self) -> dict:
         return self.get("GET", "/v1/health")

@@ -1,18 +1,18 @@
 //! `POST /v1/videos/{id}/playback`
 
 use adapter_dynamodb::{Grants, Videos};
-use app::grant_playback::{Terms, Viewing, grant_playback};
+use app::grant_playback::{Viewing, grant_playback};
 use app::ports::System;
+use runtime::delivery::Delivery;
 use runtime::http::{self, Reply};
-use runtime::settings::{EdgeSettings, Sessions};
+use runtime::settings::Sessions;
 use runtime_gate::Gatehouse;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
-        let lifetime = environment.number("GRANT_MINUTES")? * 60;
         let aws = runtime::aws::config().await;
         let sessions = &Sessions::new(&environment, &aws)?;
-        let edge = &EdgeSettings::new(&environment, &aws)?;
+        let delivery = &Delivery::new(&environment, &aws)?;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
         let table = environment.text("VIDEOS_TABLE")?;
         let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?, &table);
@@ -22,10 +22,10 @@ fn main() -> Result<(), runtime::Error> {
             let video = &http::video_id(&request)?;
             let wish = &http::body_if_any(&request)?;
             let gate = &gatehouse.gate(true).await?;
-            let terms = &Terms { origin: &edge.get().await?.origin, lifetime };
+            let terms = &delivery.terms().await?;
             let viewing = &Viewing { caller, video, wish };
             let playback = grant_playback(&System, videos, grants, gate, terms, viewing).await?;
-            Reply::json(200, &playback)
+            Reply::playback(&playback)
         })
         .await
     })

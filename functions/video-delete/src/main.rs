@@ -20,10 +20,12 @@ fn main() -> Result<(), runtime::Error> {
         // Absent where no film is converted by a job.
         let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
         let jobs = jobs.as_ref();
+        let reviews = &Sqs::new(&aws, environment.text("REVIEW_QUEUE_URL")?);
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
-            delete_video(&System, videos, tasks, uploads, media, jobs, caller, &id).await?;
+            let m = media;
+            delete_video(&System, videos, tasks, uploads, m, jobs, reviews, caller, &id).await?;
             Ok(Reply::empty())
         })
         .await

@@ -1,6 +1,7 @@
 //! `PUT /v1/videos/{id}/policy`
 
 use adapter_dynamodb::Videos;
+use adapter_sqs::Sqs;
 use app::ports::System;
 use app::set_policy::set_policy;
 use domain::policy::Known;
@@ -14,12 +15,14 @@ fn main() -> Result<(), runtime::Error> {
         let sessions = &Sessions::new(&environment, &aws)?;
         let chains = &Chains::new(&environment, &aws)?;
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        let reviews = &Sqs::new(&aws, environment.text("REVIEW_QUEUE_URL")?);
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             let new = http::body(&request)?;
             let known = &Known { chains: &chains.names().await?, plugins };
-            Reply::json(200, &set_policy(&System, videos, known, caller, &id, new).await?)
+            let video = set_policy(&System, videos, reviews, known, caller, &id, new).await?;
+            Reply::json(200, &video)
         })
         .await
     })

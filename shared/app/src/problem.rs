@@ -82,6 +82,8 @@ pub enum Problem {
     UploadIncomplete(Vec<u32>),
     /// The video can't be watched yet.
     VideoNotReady(&'static str),
+    /// No grant's token was shown.
+    GrantTokenRequired,
     /// No such grant, or it is over, or for another video.
     GrantInvalid,
     /// The facts needed for an answer could not be learned.
@@ -123,6 +125,7 @@ impl Problem {
             Self::PolicyInvalid { .. } => ("policy-invalid", 422, "The policy can't be"),
             Self::UploadIncomplete(_) => ("upload-incomplete", 409, "Parts are missing"),
             Self::VideoNotReady(_) => ("video-not-ready", 409, "The video is not ready"),
+            Self::GrantTokenRequired => ("grant-token-required", 401, "Show the grant's token"),
             Self::GrantInvalid => ("grant-invalid", 403, "The grant is not valid"),
             Self::Unavailable(_) => ("unavailable", 503, "Try again shortly"),
             Self::Internal => ("internal", 500, "A fault of ours"),
@@ -144,6 +147,9 @@ impl Problem {
                 "upload the missing parts again; GET the upload for their addresses".into()
             }
             Self::VideoNotReady(stage) => format!("its stage is {stage}"),
+            Self::GrantTokenRequired => {
+                "send Authorization: Bearer with the grant's token from its playback".into()
+            }
             Self::GrantInvalid => "ask for a new one with POST /v1/videos/{id}/playback".into(),
             Self::Internal => "it was logged under this request's id".into(),
             Self::BodyInvalid { field, reason } => format!("{field}: {reason}"),

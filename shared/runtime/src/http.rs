@@ -1,7 +1,9 @@
 //! HTTP requests of API Gateway in, answers and problem documents (RFC 9457) out.
 
 use crate::telemetry;
+use app::deliver::{Cookie, Playback};
 use app::problem::{Error, Problem, RETRY_AFTER};
+use domain::grant::GrantToken;
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
@@ -24,6 +26,7 @@ pub struct Reply {
     status: u16,
     content_type: &'static str,
     location: Option<String>,
+    cookies: Vec<String>,
     body: String,
 }
 
@@ -34,17 +37,32 @@ impl Reply {
     /// When the value can't be written, which is a fault of ours.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(|_| Problem::Internal)?;
-        Ok(Self { status, content_type: "application/json", location: None, body })
+        Ok(Self { status, content_type: "application/json", body, ..Self::empty() })
+    }
+
+    /// What a player needs, with the cookies that it is to send.
+    ///
+    /// # Errors
+    /// As [`Reply::json`].
+    pub fn playback(playback: &Playback) -> Result<Self, Error> {
+        let cookies = playback.cookies.iter().map(Cookie::header).collect();
+        Ok(Self { cookies, ..Self::json(200, playback)? })
     }
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: 200, content_type, location: None, body }
+        Self { status: 200, content_type, body, ..Self::empty() }
     }
 
     /// Nothing to say.
     pub fn empty() -> Self {
-        Self { status: 204, content_type: "", location: None, body: String::new() }
+        Self {
+            status: 204,
+            content_type: "",
+            location: None,
+            cookies: Vec::new(),
+            body: String::new(),
+        }
     }
 
     /// It is at another address.
@@ -100,7 +118,7 @@ fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
     };
     let body = problem.to_json().to_string();
     let content_type = "application/problem+json";
-    (problem.slug(), Reply { status: problem.status(), content_type, location: None, body })
+    (problem.slug(), Reply { status: problem.status(), content_type, body, ..Reply::empty() })
 }
 
 /// In API Gateway's form, payload format 2.0.
@@ -119,12 +137,16 @@ fn respond(reply: Reply) -> Value {
     if reply.status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER_HEADER.to_string(), RETRY_AFTER.to_string().into());
     }
-    json!({
+    let mut response = json!({
         "statusCode": reply.status,
         "headers": headers,
         "body": reply.body,
         "isBase64Encoded": false,
-    })
+    });
+    if !reply.cookies.is_empty() {
+        response["cookies"] = json!(reply.cookies);
+    }
+    response
 }
 
 /// The JSON body.
@@ -184,6 +206,19 @@ pub fn bearer(request: &Request) -> Result<Option<&str>, Error> {
         .map(|(_, token)| token);
     let reason = "Authorization is not of the form: Bearer TOKEN";
     token.map(Some).ok_or_else(|| Problem::SessionInvalid(reason.into()).into())
+}
+
+/// The grant's token that a request for `/v1/grants/{grant}` shows. It must be of that grant.
+///
+/// # Errors
+/// 401 when it shows none, 403 when it is another's.
+pub fn grant_token(request: &Request) -> Result<&str, Error> {
+    let token = bearer(request)?.ok_or(Problem::GrantTokenRequired)?;
+    let named = path(request, "grant")?;
+    match GrantToken::read(token) {
+        Some(read) if read.id.as_str() == named => Ok(token),
+        _ => Err(Problem::GrantInvalid.into()),
+    }
 }
 
 /// The path's video id; what can't be one is not found.

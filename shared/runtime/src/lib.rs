@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod config;
 pub mod custom_resource;
+pub mod delivery;
 pub mod health;
 pub mod http;
 pub mod plugin;

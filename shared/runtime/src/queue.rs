@@ -102,6 +102,46 @@ pub async fn serve(
     .await
 }
 
+/// As [`serve`], all messages of a batch together: it is done as a whole, or comes again as a whole.
+/// For work that is done at once; no lease is renewed.
+///
+/// # Errors
+/// When the runtime API is lost.
+pub async fn serve_batches(
+    route: &'static str,
+    own: Sqs,
+    handle: impl AsyncFn(&[Message]) -> Result<(), PortError>,
+) -> Result<(), lambda_runtime::Error> {
+    let (own, handle) = (&own, &handle);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        let since = Instant::now();
+        let request = event.context.request_id;
+        let records = event.payload.records;
+        let ids: Vec<_> =
+            records.iter().map(|record| record.message_id.clone().unwrap_or_default()).collect();
+        let messages: Vec<_> = records.into_iter().map(read).collect();
+        let mut failures = SqsBatchResponse::default();
+        let (word, status) = match handle(&messages).await {
+            Ok(()) => ("ok", 200),
+            Err(error) => {
+                tracing::error!(request, %error, "a batch failed");
+                for (id, message) in ids.into_iter().zip(&messages) {
+                    if let Err(error) = own.extend(&message.receipt, message.wait(1)).await {
+                        tracing::warn!(request, %error, "it comes again later than it could");
+                    }
+                    let mut failure = BatchItemFailure::default();
+                    failure.item_identifier = id;
+                    failures.batch_item_failures.push(failure);
+                }
+                ("failed", 500)
+            }
+        };
+        telemetry::finished(&request, route, word, status, since);
+        Ok::<_, lambda_runtime::Error>(failures)
+    }))
+    .await
+}
+
 async fn leased(
     own: &Sqs,
     lease: i32,

@@ -12,14 +12,18 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CHAIN, CONTRACT, FRESHNESS, KNOWN, NOW, VIDEO, at_once, plan, publish, work,
+    CHAIN, CONTRACT, FRESHNESS, KNOWN, NOW, VIDEO, at_once, plan, publish, signer, terms, work,
 };
 use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
 use app::follow_job::ConvertNews;
-use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
+use app::apply_revocations::RevokeMessage;
+use app::end_grant::{end_grant, revoke_grants};
+use app::renew_grant::renew_grant;
+use app::review_grants::ReviewMessage;
+use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::plan_upload::plan_upload;
@@ -29,13 +33,13 @@ use app::read_video::{list_videos, read_video};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
-use app::sign_playlist::{Signer, Wanted, sign_playlist};
+use app::sign_playlist::{Wanted, sign_playlist};
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
 use domain::decision::Verdict;
 use domain::fact::{Block, EvmRead, Fact};
-use domain::grant::{self, Grant};
+use domain::grant::{Carrier, Grant, GrantToken};
 use domain::session::{self, Holder, Session};
 use domain::video::{Stage, video_of_source};
 use lambda_http::Request;
@@ -48,8 +52,9 @@ use std::path::{Path, PathBuf};
 
 /// With which the samples' sessions and nonces were made.
 const KEY: [u8; 32] = [7; 32];
-/// Of the grant that playlist-sign.json shows.
-const TOKEN: &str = "5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
+/// Of the grant that playlist-sign.json and the samples of its renewal and end show.
+const TOKEN: &str = "8215ecc270e848056b49d20001020304050607085f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f\
+                     5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
 const DOMAIN: &str = "d111111abcdef8.cloudfront.net";
 const ORIGIN: &str = "https://d111111abcdef8.cloudfront.net";
 
@@ -135,18 +140,25 @@ async fn published() -> Memory {
         work(m, &message).await.unwrap();
     }
     publish(m).await.unwrap();
-    let key = grant::key(TOKEN).unwrap();
+    let token = GrantToken::read(TOKEN).unwrap();
     let grant = Grant {
-        grant: key.clone(),
+        grant: token.id.clone(),
+        secret: token.digest(),
         video: VIDEO.into(),
         account: wallet(),
         wallets: vec![Holder::with_key(wallet())],
+        assets: Vec::new(),
+        carrier: Carrier::Query,
         policy_revision: 1,
         created_at: NOW,
         expires_at: NOW + 60,
+        review_at: None,
+        accounts: Vec::new(),
         grace: false,
+        lease_until: None,
+        ended: None,
     };
-    memory.grants.lock().unwrap().insert(key, grant);
+    memory.grants.lock().unwrap().insert(token.id, grant);
     memory
 }
 
@@ -230,19 +242,32 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let wish: Wish = http::body_if_any(request)?;
             let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
             m.holds(CONTRACT, stranger, Verdict::No);
-            let terms = Terms { origin: ORIGIN, lifetime: 60 };
             let viewing = Viewing { caller: &viewer, video: &id, wish: &wish };
-            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms, &viewing).await?;
+            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms(), &viewing).await?;
+        }
+        "grant-renew" => {
+            let m = &published().await;
+            let token = http::grant_token(request)?;
+            renew_grant(m, m, m, &m.gate(FRESHNESS), &terms(), token).await?;
+        }
+        "grant-end" if http::route_key(request).starts_with("DELETE") => {
+            let m = &published().await;
+            end_grant(m, m, m, http::grant_token(request)?).await?;
+        }
+        "grant-end" => {
+            let m = &published().await;
+            let owner = caller(request)?;
+            let id = http::video_id(request)?;
+            let revoked = revoke_grants(m, m, m, m, &owner, &id, &http::body(request)?).await?;
+            assert_eq!(revoked.ended, 1);
         }
         "playlist-sign" => {
             let id = http::video_id(request)?;
             let name = http::path(request, "name")?;
             let token = http::query(request, "grant").unwrap_or_default();
-            let key = p256::ecdsa::SigningKey::from_slice(&[5; 32]).unwrap();
-            let signer = Signer { origin: ORIGIN.into(), key, key_pair_id: "K1".into() };
             let m = &published().await;
             let wanted = Wanted { video: &id, name: &name, token: &token };
-            sign_playlist(m, m, m, m, &signer, &wanted).await?;
+            sign_playlist(m, m, m, m, &signer(), &wanted).await?;
         }
         "health" => {}
         other => panic!("{other} answers no requests"),
@@ -278,6 +303,10 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
                 assert_eq!((news.video.as_str(), news.attempt), (VIDEO, 1));
             }),
         }),
+        "grant-review" => message.json::<ReviewMessage>().map(drop),
+        "edge-revoke" => message.json::<RevokeMessage>().map(|message| {
+            assert_eq!(message.orders[0].grant(), &GrantToken::read(TOKEN).unwrap().id);
+        }),
         other => panic!("{other} has no queue"),
     };
     read.map_err(|_| DEAD_LETTER)
@@ -285,7 +314,7 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
 
 /// What becomes of an event.
 fn judge(function: &str, text: &str) -> Result<(), Refusal> {
-    if function.starts_with("transcode-") {
+    if function.starts_with("transcode-") || ["grant-review", "edge-revoke"].contains(&function) {
         let event: SqsEvent = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert_eq!(event.records.len(), 1);
         for message in event.records {

@@ -1,0 +1,26 @@
+//! `POST /v1/grants/{grant}/renew`
+
+use adapter_dynamodb::{Grants, Videos};
+use app::ports::System;
+use app::renew_grant::renew_grant;
+use runtime::delivery::Delivery;
+use runtime::http::{self, Reply};
+use runtime_gate::Gatehouse;
+
+fn main() -> Result<(), runtime::Error> {
+    runtime::run(async |environment| {
+        let aws = runtime::aws::config().await;
+        let delivery = &Delivery::new(&environment, &aws)?;
+        let gatehouse = &Gatehouse::new(&environment, &aws)?;
+        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        http::serve(move |request| async move {
+            let token = http::grant_token(&request)?;
+            let gate = &gatehouse.gate(true).await?;
+            let terms = &delivery.terms().await?;
+            let playback = renew_grant(&System, videos, grants, gate, terms, token).await?;
+            Reply::playback(&playback)
+        })
+        .await
+    })
+}
