@@ -22,8 +22,7 @@ fn main() -> Result<(), runtime::Error> {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             let whom = http::body(&request)?;
-            let revoked =
-                revoke_grants(&System, videos, grants, edge, caller, &id, &whom).await?;
+            let revoked = revoke_grants(&System, videos, grants, edge, caller, &id, &whom).await?;
             Reply::json(200, &revoked)
         })
         .await

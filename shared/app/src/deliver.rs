@@ -26,6 +26,8 @@ pub struct Terms {
     pub pause: Seconds,
     /// For how long cookies open, at most [`LONGEST_COOKIE`].
     pub cookie: Seconds,
+    /// How long a place is kept without being renewed, where a policy limits streams.
+    pub lease: Seconds,
 }
 
 /// The answer's body.

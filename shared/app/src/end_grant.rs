@@ -1,6 +1,7 @@
 //! Ending grants: by whoever holds one, and by the video's owner.
 
 use crate::apply_revocations::RevokeMessage;
+use crate::lease::release;
 use crate::open_grant::live_grant;
 use crate::ports::{Clock, GrantStore, PortError, Queue, VideoStore};
 use crate::problem::Error;
@@ -106,6 +107,9 @@ pub(crate) async fn end(
     let ended = Ended { at: clock.now(), why };
     for grant in &ending {
         grants.end(&grant.grant, &ended).await?;
+        if !grant.leases.is_empty() {
+            release(grants, grant).await?;
+        }
         tracing::info!(grant = %grant.grant, video = grant.video, ?why, "a grant ended");
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! `POST /v1/videos/{id}/playback`: the gate.
 
+use crate::apply_revocations::RevokeMessage;
 use crate::deliver::{Playback, Terms, deliver, lifetime};
 use crate::gate::Gate;
+use crate::lease::hold;
 use crate::ports::{
-    Clock, EvmChains, FactStore, GrantStore, Plugins, Random, SolanaChains, VideoStore,
+    Clock, EvmChains, FactStore, GrantStore, Plugins, Queue, Random, SolanaChains, VideoStore,
 };
 use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
@@ -11,6 +13,7 @@ use domain::Seconds;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
+use domain::policy::Streams;
 use domain::session::{Holder, Session};
 use domain::video::Video;
 
@@ -44,11 +47,13 @@ pub struct Viewing<'a> {
 ///
 /// # Errors
 /// Not found for a video that is not ready (its owner learns the stage); the policy's refusal with
-/// each condition's outcome; unavailable, and never a grant, when the facts can't be learned.
+/// each condition's outcome; as many watch as the policy allows; unavailable, and never a grant, when
+/// the facts can't be learned.
 pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     system: &(impl Clock + Random),
     videos: &impl VideoStore,
     grants: &impl GrantStore,
+    revocations: &impl Queue<RevokeMessage>,
     gate: &Gate<'_, E, S, P, F>,
     terms: &Terms,
     viewing: &Viewing<'_>,
@@ -67,7 +72,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         let now = system.now();
         let id = GrantId::new(caller.account(), now, system.bytes());
         let token = GrantToken::new(id, system.bytes());
-        let grant = Grant {
+        let mut grant = Grant {
             grant: token.id.clone(),
             secret: token.digest(),
             video: video.id.clone(),
@@ -79,17 +84,33 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             created_at: now,
             expires_at: decision.until.unwrap_or(Seconds::MAX).min(now + lifetime(&video, terms)),
             review_at: decision.review_at,
-            accounts: decision.accounts,
+            accounts: decision.accounts.clone(),
             grace: decision.grace,
+            leases: Vec::new(),
             lease_until: None,
             ended: None,
         };
+        if let Some(streams) = limits(&video, &grant) {
+            let places = (streams, &*decision.tokens, terms.lease);
+            hold(system, grants, revocations, places, &mut grant).await?;
+        }
         // The store refuses when the policy or the stage moved since it was read.
         if grants.create(&grant).await? {
             return deliver(terms, &video, &grant, &token, now);
         }
     }
     Err(Problem::Conflict("the policy keeps changing; try again".into()).into())
+}
+
+/// How many streams the policy allows. The owner may have as many as they like.
+pub(crate) fn limits<'a>(video: &'a Video, grant: &Grant) -> Option<&'a Streams> {
+    let streams = video.policy.as_ref()?.streams.as_ref()?;
+    (!is_owner(video, &grant.wallets)).then_some(streams)
+}
+
+/// As [`Session::owns`].
+fn is_owner(video: &Video, wallets: &[Holder]) -> bool {
+    wallets.iter().any(|holder| !holder.contract && holder.account.wallet == video.owner)
 }
 
 /// The policy's yes to whoever signed in with these wallets.
@@ -136,11 +157,11 @@ pub(crate) async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
         conditions: Vec::new(),
         until: None,
         review_at: None,
+        tokens: Vec::new(),
         accounts: Vec::new(),
         grace: false,
     };
-    // As `Session::owns`.
-    if wallets.iter().any(|holder| !holder.contract && holder.account.wallet == video.owner) {
+    if is_owner(video, wallets) {
         return settled(Verdict::Yes);
     }
     let Some(policy) = &video.policy else { return settled(Verdict::No) };

@@ -13,6 +13,7 @@ pub mod end_grant;
 pub mod follow_job;
 pub mod gate;
 pub mod grant_playback;
+mod lease;
 pub mod open_grant;
 pub mod open_session;
 pub mod plan_transcode;

@@ -10,6 +10,7 @@ use domain::conversion::{Conversion, JobState};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::{Ended, Grant, GrantId};
 use domain::ladder::{Probe, TranscodePlan, Work};
+use domain::lease::Sheet;
 use domain::policy::Policy;
 use domain::presentation::Piece;
 use domain::subtitle::Uploaded;
@@ -201,6 +202,10 @@ pub trait GrantStore {
     async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError>;
     /// The live ones of a video. One of the last second may be missing.
     async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError>;
+    /// The leases' sheets, one for each subject, as of now; empty where there is none.
+    async fn sheets(&self, subjects: &[String]) -> Result<Vec<Sheet>, PortError>;
+    /// Writes sheets, all or none, if each still is at its revision; false if one is not.
+    async fn write_sheets(&self, sheets: &[Sheet]) -> Result<bool, PortError>;
 }
 
 /// What the edge is told, in its KeyValueStore (CloudFront), whose every write must name the version

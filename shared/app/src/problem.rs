@@ -2,6 +2,8 @@
 
 use crate::ports::PortError;
 use domain::decision::Outcome;
+use domain::lease::Seat;
+use domain::rfc3339;
 use domain::session::SessionError;
 use serde_json::{Map, Value, json};
 
@@ -58,6 +60,8 @@ pub enum Problem {
     NotACreator,
     /// The policy says no.
     PolicyRefused(Vec<Outcome>),
+    /// As many watch as the policy allows: who, and until when.
+    StreamsFull(Vec<Seat>),
     /// There is none, or none for this caller.
     NotFound,
     /// The state moved.
@@ -118,6 +122,7 @@ impl Problem {
             Self::SignatureInvalid(_) => ("signature-invalid", 401, "The signature is not valid"),
             Self::NotACreator => ("not-a-creator", 403, "Only listed creators may upload"),
             Self::PolicyRefused(_) => ("policy-refused", 403, "The policy says no"),
+            Self::StreamsFull(_) => ("streams-full", 403, "As many watch as the policy allows"),
             Self::NotFound => ("not-found", 404, "There is no such thing here"),
             Self::Conflict(_) => ("conflict", 409, "The state has moved"),
             Self::BodyInvalid { .. } => ("body-invalid", 422, "The request can't be"),
@@ -142,6 +147,13 @@ impl Problem {
                 "this wallet is not on the stack's list (template parameter Creators)".into()
             }
             Self::PolicyRefused(_) => "this wallet does not meet the video's policy".into(),
+            Self::StreamsFull(holders) if holders.is_empty() => {
+                "the policy counts streams by token, and none was found: name yours in assets"
+                    .into()
+            }
+            Self::StreamsFull(_) => {
+                "end a stream, or wait until one of these leases is over".into()
+            }
             Self::NotFound => "it does not exist, or is not yours to see".into(),
             Self::UploadIncomplete(_) => {
                 "upload the missing parts again; GET the upload for their addresses".into()
@@ -178,6 +190,11 @@ impl Problem {
         match self {
             Self::PolicyRefused(conditions) => {
                 document.insert("conditions".into(), json!(conditions));
+            }
+            Self::StreamsFull(holders) => {
+                let holder =
+                    |seat: &Seat| json!({"account": seat.account, "until": rfc3339(seat.until)});
+                document.insert("holders".into(), holders.iter().map(holder).collect());
             }
             Self::BodyInvalid { field, .. } => {
                 document.insert("field".into(), json!(field));

@@ -1,10 +1,14 @@
 //! `POST /v1/grants/{grant}/renew`: a player goes on, if the rule still says yes.
 
+use crate::apply_revocations::RevokeMessage;
 use crate::deliver::{Playback, Terms, deliver};
 use crate::gate::Gate;
-use crate::grant_playback::allowed;
+use crate::grant_playback::{allowed, limits};
+use crate::lease::hold;
 use crate::open_grant::live_grant;
-use crate::ports::{Clock, EvmChains, FactStore, GrantStore, Plugins, SolanaChains, VideoStore};
+use crate::ports::{
+    Clock, EvmChains, FactStore, GrantStore, Plugins, Queue, SolanaChains, VideoStore,
+};
 use crate::problem::{Error, Problem};
 use domain::grant::Grant;
 
@@ -19,6 +23,7 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
     clock: &impl Clock,
     videos: &impl VideoStore,
     grants: &impl GrantStore,
+    revocations: &impl Queue<RevokeMessage>,
     gate: &Gate<'_, E, S, P, F>,
     terms: &Terms,
     token: &str,
@@ -29,14 +34,18 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let decision = allowed(clock, gate, &video, &grant.wallets, &grant.assets).await?;
-    let renewed = Grant {
+    let mut renewed = Grant {
         policy_revision: video.policy_revision,
         expires_at: decision.until.map_or(grant.expires_at, |until| until.min(grant.expires_at)),
         review_at: decision.review_at,
-        accounts: decision.accounts,
+        accounts: decision.accounts.clone(),
         grace: decision.grace,
         ..grant.clone()
     };
+    if let Some(streams) = limits(&video, &grant) {
+        let places = (streams, &*decision.tokens, terms.lease);
+        hold(clock, grants, revocations, places, &mut renewed).await?;
+    }
     // Most renewals change nothing that is written down: a read is all they cost.
     if renewed.differs(&grant) && !grants.renew(&renewed).await? {
         return Err(Problem::GrantInvalid.into());

@@ -347,3 +347,71 @@ async fn two_writers_of_the_edges_store_lose_nothing() {
     tell_edge(&memory).await.unwrap();
     assert!(refused(&memory, &one) && refused(&memory, &other));
 }
+
+fn limited(streams: serde_json::Value) -> domain::policy::Policy {
+    let mut value = policy(CONTRACT).to_json();
+    value["streams"] = streams;
+    domain::policy::Policy::read(&value).unwrap()
+}
+
+async fn try_watch(memory: &Memory, carrier: Carrier) -> Result<Playback, Error> {
+    watch_with(memory, &session(VIEWER), FRESHNESS, &by(carrier)).await
+}
+
+#[tokio::test]
+async fn one_stream_too_many_is_refused_with_who_holds_the_leases() {
+    let memory = scene();
+    memory.new_policy(Some(limited(json!({"per_wallet": 1}))));
+    let first = try_watch(&memory, Carrier::Path).await.unwrap();
+    assert_eq!(first.renew_at, Some(domain::rfc3339(NOW + 56)));
+    let refusal = try_watch(&memory, Carrier::Path).await;
+    let Err(Error::Problem(Problem::StreamsFull(holders))) = refusal else { panic!("{refusal:?}") };
+    assert_eq!((holders[0].account, holders[0].until), (account(VIEWER), NOW + 60));
+    // It keeps its place by renewing; the film's owner needs none.
+    memory.now.store(NOW + 50, Ordering::SeqCst);
+    renew(&memory, &first.grant.token).await.unwrap();
+    memory.now.store(NOW + 100, Ordering::SeqCst);
+    assert_eq!(slug(try_watch(&memory, Carrier::Query).await), "streams-full");
+    watch(&memory, CREATOR, Carrier::Path).await;
+    // Given back, it is free at once.
+    let m = &memory;
+    end_grant(m, m, m, &first.grant.token).await.unwrap();
+    try_watch(m, Carrier::Path).await.unwrap();
+}
+
+/// Guard: [`domain::grant::Grant::is_live`] and `hold`: a lease that lapsed is the end of its grant,
+/// at the edge too as soon as somebody takes the place.
+#[tokio::test]
+async fn a_lapsed_lease_ends_its_grant() {
+    let memory = scene();
+    memory.new_policy(Some(limited(json!({"per_wallet": 1}))));
+    let first = try_watch(&memory, Carrier::Path).await.unwrap().grant;
+    memory.now.store(NOW + 60, Ordering::SeqCst);
+    assert_eq!(slug(renew(&memory, &first.token).await), "grant-invalid");
+    try_watch(&memory, Carrier::Path).await.unwrap();
+    tell_edge(&memory).await.unwrap();
+    assert_eq!(end_of(&memory, &first.id), Some(EndReason::Lapsed));
+    assert!(refused(&memory, &first.id));
+}
+
+#[tokio::test]
+async fn the_oldest_stream_gives_way_where_the_policy_says_so() {
+    let memory = scene();
+    memory.new_policy(Some(limited(json!({"per_wallet": 1, "when_full": "take_over"}))));
+    let first = try_watch(&memory, Carrier::Path).await.unwrap().grant;
+    let second = try_watch(&memory, Carrier::Path).await.unwrap().grant;
+    tell_edge(&memory).await.unwrap();
+    assert_eq!(end_of(&memory, &first.id), Some(EndReason::TakenOver));
+    assert!(refused(&memory, &first.id) && !refused(&memory, &second.id));
+    assert_eq!(slug(renew(&memory, &first.token).await), "grant-invalid");
+}
+
+#[tokio::test]
+async fn of_many_racers_for_the_last_place_one_wins() {
+    let memory = scene();
+    memory.new_policy(Some(limited(json!({"per_wallet": 1}))));
+    let racers = (0..20).map(|_| try_watch(&memory, Carrier::Path));
+    let outcomes = futures_util::future::join_all(racers).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert_eq!(memory.grants.lock().unwrap().len(), 1);
+}

@@ -131,7 +131,7 @@ async fn a_decision_reads_one_block() {
     // The first collection is known, at an older block than the second will be.
     decide(&memory, FRESHNESS).await;
     memory.height.fetch_add(5, Ordering::SeqCst);
-    let both = Policy { rule: Rule::All(vec![holds_one(CONTRACT), holds_one(OTHER_CONTRACT)]) };
+    let both = Policy::new(Rule::All(vec![holds_one(CONTRACT), holds_one(OTHER_CONTRACT)]));
     let (decision, _) = decide_by(&memory, &both, FRESHNESS).await;
     assert_eq!(decision.verdict, Yes);
     let blocks: Vec<_> = decision.conditions.iter().map(|one| one.block.clone().unwrap()).collect();
@@ -229,7 +229,7 @@ async fn a_grant_ends_with_the_shortest_of_its_conditions() {
 // ---- Survivors of a mutation check
 
 fn both() -> Policy {
-    Policy { rule: Rule::All(vec![holds_one(CONTRACT), holds_one(OTHER_CONTRACT)]) }
+    Policy::new(Rule::All(vec![holds_one(CONTRACT), holds_one(OTHER_CONTRACT)]))
 }
 
 /// Two collections, each known at a block of its own, in one and the same second.

@@ -95,7 +95,7 @@ async fn half_an_answer_is_used_as_far_as_it_goes() {
         let memory = scene(first);
         memory.holds(OTHER_CONTRACT, VIEWER, second);
         let case = format!("{rule:?} {first:?} {second:?}");
-        memory.new_policy(Some(Policy { rule }));
+        memory.new_policy(Some(Policy::new(rule)));
         let outcome = ask(&memory, VIEWER).await;
         let granted = outcome.is_ok();
         let slug = outcome.map_or_else(|error| problem(Err(error)).slug(), |_| "granted");

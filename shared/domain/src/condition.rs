@@ -357,6 +357,15 @@ impl Condition {
         })
     }
 
+    /// Whether a decision learns which single tokens let in, not only how many.
+    pub fn tells_tokens_apart(&self) -> bool {
+        match self {
+            Self::Erc721(Erc721 { ids, traits, .. }) => !ids.is_empty() || !traits.is_empty(),
+            Self::SolanaNft(_) => true,
+            _ => false,
+        }
+    }
+
     /// How its loss is noticed.
     pub fn notice(&self) -> Notice {
         match self {

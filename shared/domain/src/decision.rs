@@ -4,7 +4,7 @@ use crate::Seconds;
 use crate::account::{ChainId, Genesis, Pubkey};
 use crate::condition::{Condition, Notice};
 use crate::fact::{Block, Fact, Place, Question, SolanaRead};
-use crate::leaf::{Asker, Finding, Manner, Viewer, evaluate};
+use crate::leaf::{Asker, Asset, Finding, Manner, Viewer, evaluate};
 use crate::policy::{Policy, Rule};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -106,6 +106,9 @@ pub struct Decision {
     /// When it has to be asked for again, because it rests on what no event tells of.
     #[serde(skip)]
     pub review_at: Option<Seconds>,
+    /// The single tokens that let in, where it is known which they are.
+    #[serde(skip)]
+    pub tokens: Vec<Asset>,
     /// The Solana accounts that were read.
     #[serde(skip)]
     pub accounts: Vec<Pubkey>,
@@ -205,6 +208,7 @@ impl Plan {
         freshness: &Freshness,
     ) -> Decision {
         let (mut until, mut review_at) = (None, None);
+        let mut tokens = Vec::new();
         let mut verdicts = Vec::with_capacity(findings.len());
         let mut conditions = Vec::with_capacity(findings.len());
         for (leaf, finding) in self.leaves.iter().zip(findings) {
@@ -231,6 +235,9 @@ impl Plan {
                 until = [until, finding.until, grace].into_iter().flatten().min();
                 review_at = [review_at, recheck].into_iter().flatten().min();
             }
+            if verdict == Verdict::Yes && !leaf.negated {
+                tokens.extend(finding.tokens);
+            }
             verdicts.push(verdict);
             let (block, slot) = match finding.place {
                 Some(Place::Block(block)) => (Some(block), None),
@@ -254,7 +261,7 @@ impl Plan {
         let mut accounts: Vec<_> = facts.known.keys().filter_map(solana_account).collect();
         accounts.sort_unstable();
         let grace = !facts.graced.is_empty();
-        Decision { verdict, conditions, until, review_at, accounts, grace }
+        Decision { verdict, conditions, until, review_at, tokens, accounts, grace }
     }
 }
 

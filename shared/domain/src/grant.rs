@@ -211,6 +211,9 @@ pub struct Grant {
     /// It rests on an older answer, given while a chain could not be read.
     #[serde(default)]
     pub grace: bool,
+    /// Where it has a place, if the policy limits streams: subjects of [`crate::lease::Sheet`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<String>,
     /// Until when it keeps its place, where the policy limits streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Seconds>,
@@ -251,7 +254,8 @@ pub enum EndReason {
 impl Grant {
     /// Whether it may still be used.
     pub fn is_live(&self, now: Seconds) -> bool {
-        self.ended.is_none() && now < self.expires_at
+        let lapsed = self.lease_until.is_some_and(|until| until <= now);
+        self.ended.is_none() && now < self.expires_at && !lapsed
     }
 
     /// Whether a decision has changed what is written down of it.

@@ -16,6 +16,7 @@ pub mod hls;
 pub mod label;
 pub mod ladder;
 pub mod leaf;
+pub mod lease;
 pub mod mpd;
 pub mod nonce;
 pub mod number;

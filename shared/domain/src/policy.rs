@@ -29,7 +29,24 @@ pub const MAX_BYTES: usize = 16 * 1024;
 pub struct Policy {
     /// The top of the tree.
     pub rule: Rule,
+    /// How many may watch at once by one wallet or token; without it as many as like.
+    pub streams: Option<Streams>,
 }
+
+/// How many live streams there may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streams {
+    /// Of one wallet.
+    pub per_wallet: Option<usize>,
+    /// Of one token: lending it does not multiply viewers. Then only tokens that can be told apart
+    /// count, those of ERC-721 conditions with `ids` or `traits` and Solana's NFTs.
+    pub per_token: Option<usize>,
+    /// Whether one more takes the place of the oldest, rather than being refused.
+    pub take_over: bool,
+}
+
+/// How many streams a limit may allow.
+pub const MAX_STREAMS: usize = 100;
 
 /// One node of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +128,7 @@ impl Policy {
         let Some(object) = value.as_object() else {
             return refuse("policy", "a policy is an object with version and rule");
         };
-        only(object, "policy", &["version", "rule"])?;
+        only(object, "policy", &["version", "rule", "streams"])?;
         if object.get("version").and_then(Value::as_u64) != Some(VERSION) {
             return refuse("version", "the version is the number 1");
         }
@@ -119,12 +136,32 @@ impl Policy {
             return refuse("rule", "a policy has a rule");
         };
         let mut conditions = 0;
-        Ok(Self { rule: read_rule(rule, "rule", 1, &mut conditions)? })
+        let rule = read_rule(rule, "rule", 1, &mut conditions)?;
+        let streams = object.get("streams").map(read_streams).transpose()?;
+        let policy = Self { rule, streams };
+        let told_apart = |(_, condition): (String, &Condition)| condition.tells_tokens_apart();
+        if streams.is_some_and(|streams| streams.per_token.is_some())
+            && !policy.conditions().into_iter().any(told_apart)
+        {
+            let reason = "needs a condition whose tokens can be told apart: erc721 with ids or \
+                          traits, or an NFT of Solana";
+            return refuse("streams.per_token", reason);
+        }
+        Ok(policy)
+    }
+
+    /// A policy without limits.
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, streams: None }
     }
 
     /// As JSON; reading it again gives the same policy.
     pub fn to_json(&self) -> Value {
-        json!({"version": VERSION, "rule": self.rule.to_json()})
+        let mut policy = json!({"version": VERSION, "rule": self.rule.to_json()});
+        if let Some(streams) = self.streams {
+            policy["streams"] = streams.to_json();
+        }
+        policy
     }
 
     /// As [`Policy::to_json`] for everybody's eyes: without the accounts of lists, and without what
@@ -181,6 +218,45 @@ impl Rule {
             Self::Condition(condition) => condition.to_json(),
         }
     }
+}
+
+impl Streams {
+    fn to_json(self) -> Value {
+        let mut streams = Map::new();
+        for (name, limit) in [("per_wallet", self.per_wallet), ("per_token", self.per_token)] {
+            if let Some(limit) = limit {
+                streams.insert(name.into(), limit.into());
+            }
+        }
+        if self.take_over {
+            streams.insert("when_full".into(), "take_over".into());
+        }
+        streams.into()
+    }
+}
+
+fn read_streams(value: &Value) -> Result<Streams, PolicyError> {
+    let Some(object) = value.as_object() else {
+        return refuse("streams", "an object with per_wallet, per_token or both");
+    };
+    only(object, "streams", &["per_wallet", "per_token", "when_full"])?;
+    let limit = |name: &str| match object.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_u64().and_then(|limit| usize::try_from(limit).ok()) {
+            Some(limit) if (1..=MAX_STREAMS).contains(&limit) => Ok(Some(limit)),
+            _ => refuse(&format!("streams.{name}"), format!("a number from 1 to {MAX_STREAMS}")),
+        },
+    };
+    let (per_wallet, per_token) = (limit("per_wallet")?, limit("per_token")?);
+    if per_wallet.is_none() && per_token.is_none() {
+        return refuse("streams", "per_wallet, per_token or both");
+    }
+    let take_over = match object.get("when_full").map(Value::as_str) {
+        None | Some(Some("refuse")) => false,
+        Some(Some("take_over")) => true,
+        _ => return refuse("streams.when_full", "refuse or take_over"),
+    };
+    Ok(Streams { per_wallet, per_token, take_over })
 }
 
 /// Refuses fields that are not listed.

@@ -15,14 +15,12 @@ use adapter_memory::arrange::{
     CHAIN, CONTRACT, FRESHNESS, KNOWN, NOW, VIDEO, at_once, plan, publish, signer, terms, work,
 };
 use app::SessionKey;
+use app::apply_revocations::RevokeMessage;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
-use app::follow_job::ConvertNews;
-use app::apply_revocations::RevokeMessage;
 use app::end_grant::{end_grant, revoke_grants};
-use app::renew_grant::renew_grant;
-use app::review_grants::ReviewMessage;
+use app::follow_job::ConvertNews;
 use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
@@ -30,7 +28,9 @@ use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
+use app::renew_grant::renew_grant;
 use app::request_nonce::{NonceRequest, Site, request_nonce};
+use app::review_grants::ReviewMessage;
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Wanted, sign_playlist};
@@ -155,6 +155,7 @@ async fn published() -> Memory {
         review_at: None,
         accounts: Vec::new(),
         grace: false,
+        leases: Vec::new(),
         lease_until: None,
         ended: None,
     };
@@ -243,12 +244,12 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
             m.holds(CONTRACT, stranger, Verdict::No);
             let viewing = Viewing { caller: &viewer, video: &id, wish: &wish };
-            grant_playback(m, m, m, &m.gate(FRESHNESS), &terms(), &viewing).await?;
+            grant_playback(m, m, m, m, &m.gate(FRESHNESS), &terms(), &viewing).await?;
         }
         "grant-renew" => {
             let m = &published().await;
             let token = http::grant_token(request)?;
-            renew_grant(m, m, m, &m.gate(FRESHNESS), &terms(), token).await?;
+            renew_grant(m, m, m, m, &m.gate(FRESHNESS), &terms(), token).await?;
         }
         "grant-end" if http::route_key(request).starts_with("DELETE") => {
             let m = &published().await;

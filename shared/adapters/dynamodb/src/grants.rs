@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWrite
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
+use domain::lease::{Seat, Sheet};
 use domain::video::Stage;
 use std::collections::BTreeSet;
 
@@ -149,7 +150,7 @@ impl GrantStore for Grants {
             .condition_expression("attribute_exists(#grant) AND attribute_not_exists(ended)")
             .update_expression(
                 "SET policy_revision = :revision, expires_at = :expires, review_at = :review, \
-                 accounts = :accounts, grace = :grace, lease_until = :lease",
+                 accounts = :accounts, grace = :grace, leases = :leases, lease_until = :lease",
             )
             .expression_attribute_names("#grant", "grant")
             .expression_attribute_values(":revision", number(grant.policy_revision))
@@ -157,6 +158,7 @@ impl GrantStore for Grants {
             .expression_attribute_values(":review", optional(grant.review_at))
             .expression_attribute_values(":accounts", to_attribute(&grant.accounts)?)
             .expression_attribute_values(":grace", AttributeValue::Bool(grant.grace))
+            .expression_attribute_values(":leases", to_attribute(&grant.leases)?)
             .expression_attribute_values(":lease", optional(grant.lease_until))
             .send()
             .await;
@@ -198,6 +200,61 @@ impl GrantStore for Grants {
         let grants = items.into_iter().map(from_item::<Grant>).collect::<Result<Vec<_>, _>>()?;
         Ok(grants.into_iter().filter(|grant| grant.is_live(now)).collect())
     }
+
+    async fn sheets(&self, subjects: &[String]) -> Result<Vec<Sheet>, PortError> {
+        let each = subjects.iter().map(async |subject| {
+            let request = self.client.get_item().table_name(&self.table);
+            let request = request.key("grant", string(subject)).consistent_read(true);
+            match request.send().await.map_err(failed)?.item {
+                None => Ok(Sheet::empty(subject)),
+                Some(item) => {
+                    let SheetRow { revision, seats } = from_item(item)?;
+                    Ok(Sheet { subject: subject.clone(), revision, seats })
+                }
+            }
+        });
+        futures_util::future::try_join_all(each).await
+    }
+
+    async fn write_sheets(&self, sheets: &[Sheet]) -> Result<bool, PortError> {
+        let items = sheets.iter().map(|sheet| self.put_sheet(sheet)).collect::<Result<_, _>>()?;
+        transact(&self.client, items).await
+    }
+}
+
+impl Grants {
+    /// A sheet lies among the grants, under its subject, which no grant's id is.
+    fn put_sheet(&self, sheet: &Sheet) -> Result<TransactWriteItem, PortError> {
+        let last = sheet.seats.iter().map(|seat| seat.until).max().unwrap_or_default();
+        let item = crate::Item::from([
+            ("grant".to_owned(), string(&sheet.subject)),
+            ("revision".to_owned(), number(sheet.revision + 1)),
+            ("seats".to_owned(), to_attribute(&sheet.seats)?),
+            ("expires_at".to_owned(), seconds(last + SHEET_SECONDS)),
+        ]);
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .expression_attribute_names("#revision", "revision");
+        let put = match sheet.revision {
+            0 => put.condition_expression("attribute_not_exists(#revision)"),
+            known => put
+                .condition_expression("#revision = :revision")
+                .expression_attribute_values(":revision", number(known)),
+        };
+        let put = put.build().map_err(|error| PortError::new("dynamodb", error))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// How long a sheet stays after its last lease, in seconds: as long as one might be renewed.
+const SHEET_SECONDS: Seconds = 86_400;
+
+/// A sheet as it is stored.
+#[derive(serde::Deserialize)]
+struct SheetRow {
+    revision: u64,
+    seats: Vec<Seat>,
 }
 
 #[cfg(test)]

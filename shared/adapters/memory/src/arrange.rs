@@ -88,7 +88,7 @@ pub fn holds_one(contract: Address) -> Rule {
 
 /// The policy of one such condition.
 pub fn policy(contract: Address) -> Policy {
-    Policy { rule: holds_one(contract) }
+    Policy::new(holds_one(contract))
 }
 
 /// A video in some stage, with the policy that asks for [`CONTRACT`].
@@ -374,7 +374,7 @@ pub async fn watch_with(
 ) -> Result<Playback, Error> {
     let gate = memory.gate(freshness);
     let viewing = Viewing { caller, video: VIDEO, wish };
-    grant_playback(memory, memory, memory, &gate, &terms(), &viewing).await
+    grant_playback(memory, memory, memory, memory, &gate, &terms(), &viewing).await
 }
 
 /// Renews a grant, as the function does.
@@ -383,7 +383,7 @@ pub async fn watch_with(
 /// Those of the use case.
 pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
     let gate = memory.gate(FRESHNESS);
-    renew_grant(memory, memory, memory, &gate, &terms(), token).await
+    renew_grant(memory, memory, memory, memory, &gate, &terms(), token).await
 }
 
 /// Reviews grants by facts that are read anew, as the function does.
@@ -417,7 +417,14 @@ pub fn signer() -> Signer {
 
 /// Grants of ten minutes at most.
 pub fn terms() -> Terms {
-    Terms { signer: signer(), token_key: token_key(), longest: 600, pause: 600, cookie: 300 }
+    Terms {
+        signer: signer(),
+        token_key: token_key(),
+        longest: 600,
+        pause: 600,
+        cookie: 300,
+        lease: 60,
+    }
 }
 
 /// Plans the film of the scene for our own workers.

@@ -7,6 +7,7 @@ use app::review_grants::ReviewMessage;
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
+use domain::lease::Sheet;
 use std::collections::BTreeMap;
 
 impl GrantStore for Memory {
@@ -56,6 +57,27 @@ impl GrantStore for Memory {
     async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError> {
         self.step("grant.of_video").await?;
         Ok(self.live(now, |grant| grant.video == video))
+    }
+
+    async fn sheets(&self, subjects: &[String]) -> Result<Vec<Sheet>, PortError> {
+        self.step("grant.sheets").await?;
+        let sheets = lock(&self.sheets);
+        let known = |subject: &String| sheets.get(subject).cloned();
+        Ok(subjects.iter().map(|one| known(one).unwrap_or_else(|| Sheet::empty(one))).collect())
+    }
+
+    async fn write_sheets(&self, new: &[Sheet]) -> Result<bool, PortError> {
+        self.step("grant.write_sheets").await?;
+        let mut sheets = lock(&self.sheets);
+        let revision = |sheet: &Sheet| sheets.get(&sheet.subject).map_or(0, |known| known.revision);
+        if new.iter().any(|sheet| revision(sheet) != sheet.revision) {
+            return Ok(false);
+        }
+        for sheet in new {
+            let next = Sheet { revision: sheet.revision + 1, ..sheet.clone() };
+            sheets.insert(sheet.subject.clone(), next);
+        }
+        Ok(true)
     }
 }
 

@@ -21,6 +21,7 @@ use domain::conversion::{self, Conversion, JobState};
 use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::{Grant, GrantId};
 use domain::ladder::{Probe, TranscodePlan, Work};
+use domain::lease::Sheet;
 use domain::policy::Policy;
 use domain::presentation::{EncodedSegment, EncodedTrack, Piece, TrackKind};
 use domain::subtitle::Uploaded;
@@ -49,6 +50,8 @@ pub struct Memory {
     pub tasks: Mutex<BTreeMap<(String, String), Task>>,
     /// Grants by key.
     pub grants: Mutex<BTreeMap<GrantId, Grant>>,
+    /// Leases by subject.
+    pub sheets: Mutex<BTreeMap<String, Sheet>>,
     /// Parts that have arrived, by source key; gone once joined.
     pub parts: Mutex<BTreeMap<String, Vec<ReceivedPart>>>,
     /// Joined files' sizes, by key.

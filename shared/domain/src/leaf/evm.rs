@@ -211,8 +211,9 @@ pub(super) fn erc721(condition: &Erc721, viewer: &Viewer<'_>, ask: &mut Asker<'_
     } else {
         let held = held_ids(condition, &purse, viewer, ask, &mut tally);
         for id in held {
+            let token = Asset::Evm { chain: *chain, contract: *contract, id };
             if traits.is_empty() {
-                tally.add(Reading::Is(U256::ONE));
+                tally.add_token(Reading::Is(true), token);
                 continue;
             }
             let data = abi::call("tokenURI(uint256)", &[abi::uint(id)]);
@@ -220,29 +221,19 @@ pub(super) fn erc721(condition: &Erc721, viewer: &Viewer<'_>, ask: &mut Asker<'_
             let uri = reading(fact, |bytes| {
                 std::str::from_utf8(abi::as_bytes(bytes)?).ok().map(str::to_owned)
             });
-            tally.add(match uri {
+            let counts = match uri {
                 Reading::Is(uri) => match metadata::has_traits(&uri, traits) {
-                    Ok(yes) => Reading::Is(U256::from(yes)),
+                    Ok(yes) => Reading::Is(yes),
                     Err(reason) => Reading::Broken(reason),
                 },
                 Reading::Broken(reason) => Reading::Broken(reason),
                 Reading::Unknown(reason) => Reading::Unknown(reason),
                 Reading::Pending => Reading::Pending,
-            });
+            };
+            tally.add_token(counts, token);
         }
     }
     manners.unwrap_or_else(|| tally.weigh(count.min, count.max, |sum| sum.to_string()))
-}
-
-impl<T> Reading<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Reading<U> {
-        match self {
-            Self::Pending => Reading::Pending,
-            Self::Is(value) => Reading::Is(change(value)),
-            Self::Broken(reason) => Reading::Broken(reason),
-            Self::Unknown(reason) => Reading::Unknown(reason),
-        }
-    }
 }
 
 /// Whether one of `wallets` owns a token. A refusal is how ERC-721 says that there is none.

@@ -184,11 +184,21 @@ pub struct Finding {
     pub reason: Option<String>,
     /// When this may change by itself.
     pub until: Option<Seconds>,
+    /// The single tokens that count, where it is known which they are.
+    pub tokens: Vec<Asset>,
 }
 
 impl Finding {
     fn new(verdict: Verdict) -> Self {
-        Self { verdict, firm: true, value: None, place: None, reason: None, until: None }
+        Self {
+            verdict,
+            firm: true,
+            value: None,
+            place: None,
+            reason: None,
+            until: None,
+            tokens: Vec::new(),
+        }
     }
 
     fn because(verdict: Verdict, reason: impl Into<String>) -> Self {
@@ -236,12 +246,25 @@ impl<T> Reading<T> {
     }
 }
 
+impl<T> Reading<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Self::Pending => Reading::Pending,
+            Self::Is(value) => Reading::Is(change(value)),
+            Self::Broken(reason) => Reading::Broken(reason),
+            Self::Unknown(reason) => Reading::Unknown(reason),
+        }
+    }
+}
+
 /// A number that is being added up, some of whose parts may be missing.
 #[derive(Debug, Default)]
 struct Tally {
     sum: U256,
     unknown: Option<String>,
     doubt: Option<String>,
+    /// Which ones, of single tokens.
+    tokens: Vec<Asset>,
 }
 
 impl Tally {
@@ -254,10 +277,18 @@ impl Tally {
         }
     }
 
+    /// As [`Tally::add`], of one token.
+    fn add_token(&mut self, counts: Reading<bool>, token: Asset) {
+        if counts == Reading::Is(true) {
+            self.tokens.push(token);
+        }
+        self.add(counts.map(|yes| U256::from(yes)));
+    }
+
     /// Whether the whole is from `min` to `max`, whatever the missing parts are; `show` writes a
     /// number for people.
     fn weigh(self, min: U256, max: Option<U256>, show: impl Fn(U256) -> String) -> Finding {
-        let Self { sum, unknown, doubt } = self;
+        let Self { sum, unknown, doubt, tokens } = self;
         let finding = if max.is_some_and(|max| sum > max) {
             let most = show(max.unwrap_or_default());
             Finding::because(Verdict::No, format!("holds {}, at most {most} is allowed", show(sum)))
@@ -270,7 +301,7 @@ impl Tally {
         } else {
             Finding::new(Verdict::Yes)
         };
-        finding.with_value(show(sum))
+        Finding { tokens, ..finding.with_value(show(sum)) }
     }
 }
 

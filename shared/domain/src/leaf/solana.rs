@@ -344,18 +344,20 @@ fn count(
     let SolanaNft { mark, chain, key, .. } = condition;
     let owners = own_wallets(viewer, *chain);
     for candidate in candidates {
+        let token = Asset::Solana { chain: ChainId::Solana(*chain), key: *candidate };
         if *mark == Mark::CoreCollection {
             // One asset has one owner, whatever block it is of.
             let fact = ask.ask_steady(account(*chain, *candidate), |_| false);
-            tally.add(match fact.map(|fact| &fact.answer) {
+            let counts = match fact.map(|fact| &fact.answer) {
                 Some(Answer::Account { owner: CORE, data }) => {
                     let owner = core_owner(data, *key);
-                    Reading::Is(U256::from(owner.is_some_and(|owner| owners.contains(&owner))))
+                    Reading::Is(owner.is_some_and(|owner| owners.contains(&owner)))
                 }
                 Some(Answer::Unknown(reason)) => Reading::Unknown(reason.clone()),
-                Some(_) => Reading::Is(U256::ZERO),
+                Some(_) => Reading::Is(false),
                 None => Reading::Pending,
-            });
+            };
+            tally.add_token(counts, token);
             continue;
         }
         let (place, programs): (_, &[Pubkey]) = match mark {
@@ -388,8 +390,7 @@ fn count(
             held(*chain, (*owner, *candidate), (programs, true), ask, &mut of_this);
         }
         // One token, however many copies of it.
-        of_this.sum = of_this.sum.min(U256::ONE);
-        tally.sum += of_this.sum;
+        tally.add_token(Reading::Is(!of_this.sum.is_zero()), token);
         tally.unknown = tally.unknown.take().or(of_this.unknown);
     }
 }

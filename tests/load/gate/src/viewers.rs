@@ -74,16 +74,14 @@ fn address(kind: u8, number: u32) -> Address {
 }
 
 fn policy(film: usize) -> Policy {
-    Policy {
-        rule: Rule::Condition(Condition::Erc721(Erc721 {
-            chain: 1,
-            contract: collection(film as u32 % COLLECTIONS),
-            count: Bounds { min: U256::ONE, max: None },
-            ids: Vec::new(),
-            traits: Vec::new(),
-            delegated: false,
-        })),
-    }
+    Policy::new(Rule::Condition(Condition::Erc721(Erc721 {
+        chain: 1,
+        contract: collection(film as u32 % COLLECTIONS),
+        count: Bounds { min: U256::ONE, max: None },
+        ids: Vec::new(),
+        traits: Vec::new(),
+        delegated: false,
+    })))
 }
 
 pub fn run(store: &str, seconds: u64) -> Result<Value, Box<dyn std::error::Error>> {
