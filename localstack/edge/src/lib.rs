@@ -6,6 +6,7 @@ pub mod cache;
 pub mod config;
 pub mod distribution;
 pub mod engine;
+pub mod function;
 pub mod gate;
 pub mod origin;
 pub mod path;
