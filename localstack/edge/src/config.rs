@@ -6,6 +6,8 @@ use std::time::Duration;
 use axum::http::Uri;
 use axum::http::uri::Authority;
 
+use crate::viewer::{Countries, is_code};
+
 /// Everything the edge is told from outside; the rest it reads from the distribution.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -30,6 +32,10 @@ pub struct Settings {
     pub refresh: Duration,
     /// `EDGE_CACHE_MEGABYTES`: the most the cache holds.
     pub cache_bytes: usize,
+    /// `EDGE_VIEWER_COUNTRY` and `EDGE_COUNTRY_HEADER`.
+    pub countries: Countries,
+    /// `EDGE_STATUS_LISTEN`: where to tell hit rates; nowhere when it is not set.
+    pub status_listen: Option<SocketAddr>,
 }
 
 /// Credentials for the engine.
@@ -112,6 +118,22 @@ impl Settings {
                 .ok()
                 .and_then(|megabytes| megabytes.checked_mul(1 << 20))
                 .ok_or(BadSetting::Invalid("EDGE_CACHE_MEGABYTES", "a size in memory"))?,
+            countries: Countries {
+                all: match optional("EDGE_VIEWER_COUNTRY") {
+                    Some(code) if !is_code(&code) => {
+                        return Err(BadSetting::Invalid("EDGE_VIEWER_COUNTRY", "a country's code"));
+                    }
+                    code => code,
+                },
+                header: optional("EDGE_COUNTRY_HEADER")
+                    .map(|name| name.parse())
+                    .transpose()
+                    .map_err(|_| BadSetting::Invalid("EDGE_COUNTRY_HEADER", "a header's name"))?,
+            },
+            status_listen: optional("EDGE_STATUS_LISTEN")
+                .map(|address| address.parse())
+                .transpose()
+                .map_err(|_| BadSetting::Invalid("EDGE_STATUS_LISTEN", "an address and a port"))?,
         })
     }
 }
@@ -178,6 +200,9 @@ mod tests {
             ("EDGE_SCHEME", "ftp"),
             ("EDGE_REFRESH_SECONDS", "0"),
             ("EDGE_CACHE_MEGABYTES", "much"),
+            ("EDGE_VIEWER_COUNTRY", "de"),
+            ("EDGE_COUNTRY_HEADER", "x y"),
+            ("EDGE_STATUS_LISTEN", "8089"),
         ] {
             assert!(read(&[(name, value)]).unwrap_err().to_string().contains(name), "{name}");
         }

@@ -1,20 +1,27 @@
 //! The distribution as the edge needs it, read from the CloudFront API's XML.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::function::KeyValueStore;
 use crate::gate::Keys;
 use crate::pattern::path_matches;
+use crate::viewer::Restriction;
 use crate::xml::Element;
 
 /// A deployed distribution with everything its behaviours refer to.
 #[derive(Debug)]
 pub struct Distribution {
+    /// Its id.
+    pub id: String,
     /// `<label>.cloudfront.net`.
     pub domain: String,
     /// The alternate domain names.
     pub aliases: Vec<String>,
     /// Served for `/`.
     pub default_root_object: Option<String>,
+    /// Which countries are served.
+    pub restriction: Restriction,
     /// By origin id.
     pub origins: HashMap<String, Origin>,
     /// In order; the default behaviour is the last one, with pattern `*`.
@@ -62,6 +69,27 @@ pub struct Behaviour {
     pub forward: Forward,
     /// What is added to answers.
     pub headers: HeadersPolicy,
+    /// What looks at viewers' requests after the gate.
+    pub function: Option<Arc<EdgeFunction>>,
+}
+
+/// A published function (stage LIVE).
+pub struct EdgeFunction {
+    /// Its ARN and the ETag of what is published: what is compiled once for both stays good.
+    pub version: String,
+    /// Its code.
+    pub code: String,
+    /// The store it may read.
+    pub store: Option<Arc<dyn KeyValueStore>>,
+}
+
+impl std::fmt::Debug for EdgeFunction {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("EdgeFunction")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A set of names, in the four ways policies write it.
@@ -159,6 +187,8 @@ pub struct References {
     pub headers_policies: HashMap<String, Element>,
     /// Key groups, each with its usable public keys.
     pub key_groups: HashMap<String, Keys>,
+    /// Functions, by ARN.
+    pub functions: HashMap<String, Arc<EdgeFunction>>,
 }
 
 impl Selection {
@@ -291,15 +321,19 @@ impl HeadersPolicy {
 }
 
 impl Distribution {
-    /// The ids a distribution's configuration refers to: cache, origin request and response headers policies, key groups.
-    pub fn references(config: &Element) -> [Vec<String>; 4] {
-        let mut found: [Vec<String>; 4] = Default::default();
+    /// What a distribution's configuration refers to: the ids of cache, origin request and response headers policies and
+    /// of key groups, the ARNs of functions.
+    pub fn references(config: &Element) -> [Vec<String>; 5] {
+        let mut found: [Vec<String>; 5] = Default::default();
         for behaviour in behaviour_elements(config) {
             let names = ["CachePolicyId", "OriginRequestPolicyId", "ResponseHeadersPolicyId"];
             for (list, name) in found.iter_mut().zip(names) {
                 list.extend(behaviour.value(name).map(str::to_owned));
             }
             found[3].extend(behaviour.texts("TrustedKeyGroups"));
+            let functions = behaviour.items("FunctionAssociations").iter();
+            found[4]
+                .extend(functions.filter_map(|item| item.value("FunctionARN")).map(str::to_owned));
         }
         for list in &mut found {
             list.sort();
@@ -328,11 +362,13 @@ impl Distribution {
             return Err(Unusable("has no default behaviour".to_owned()));
         }
         Ok(Self {
+            id: document.value("Id").unwrap_or_default().to_owned(),
             domain: document.value("DomainName").unwrap_or_default().to_owned(),
             aliases: config.texts("Aliases"),
             default_root_object: config
                 .value("DefaultRootObject")
                 .map(|name| name.trim_start_matches('/').to_owned()),
+            restriction: Restriction::read(config),
             origins,
             behaviours,
         })
@@ -417,6 +453,16 @@ impl Behaviour {
             &references.headers_policies,
             "ResponseHeadersPolicyConfig",
         )?;
+        let mut function = None;
+        for association in element.items("FunctionAssociations") {
+            let arn = association.value("FunctionARN").unwrap_or_default();
+            if association.value("EventType") != Some("viewer-request") {
+                return Err(Unusable(format!("has {arn} on an event that is not known here")));
+            }
+            let known = references.functions.get(arn).cloned();
+            function =
+                Some(known.ok_or_else(|| Unusable(format!("names the unknown function {arn}")))?);
+        }
         let mut methods = element.texts("AllowedMethods");
         if methods.is_empty() {
             methods = vec!["GET".to_owned(), "HEAD".to_owned()];
@@ -430,6 +476,7 @@ impl Behaviour {
             cache: cache.as_ref().map(CachePolicy::read).unwrap_or_default(),
             forward: forward.as_ref().map(Forward::read).unwrap_or_default(),
             headers: headers.as_ref().map(HeadersPolicy::read).unwrap_or_default(),
+            function,
         })
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::HeaderMap;
-use axum::http::{HeaderValue, Method, Request, StatusCode, Uri};
+use axum::http::header::{ETAG, HeaderMap};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use bytes::Bytes;
 use hmac::{Hmac, Mac as _};
 use http_body_util::{BodyExt as _, Limited};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -14,9 +15,11 @@ use tokio::sync::watch;
 
 use crate::cache::Cache;
 use crate::config::Settings;
-use crate::distribution::{Distribution, References, Unusable};
+use crate::distribution::{Distribution, EdgeFunction, References, Unusable};
+use crate::function::KeyValueStore;
 use crate::gate::Keys;
 use crate::signature::PublicKey;
+use crate::store::EngineStore;
 use crate::xml::Element;
 
 /// The plain HTTP client for the engine and the API: everything is on this machine.
@@ -116,7 +119,7 @@ impl Engine {
         let config = document
             .child("DistributionConfig")
             .ok_or_else(|| Unusable("is missing".to_owned()))?;
-        let [caches, forwards, headers, groups] = Distribution::references(config);
+        let [caches, forwards, headers, groups, functions] = Distribution::references(config);
         let mut references = References::default();
         for id in caches {
             let found = self.get(&format!("cache-policy/{id}")).await?;
@@ -133,6 +136,10 @@ impl Engine {
         for id in groups {
             let keys = self.keys(&id).await?;
             references.key_groups.insert(id, keys);
+        }
+        for arn in functions {
+            let function = self.function(&arn).await?;
+            references.functions.insert(arn, Arc::new(function));
         }
         for origin in config.items("Origins") {
             if let Some(id) = origin.value("OriginAccessControlId") {
@@ -177,58 +184,108 @@ impl Engine {
         Err(Unusable(format!("has an origin access control {id} that does not sign for S3")).into())
     }
 
-    async fn get(&self, path: &str) -> Result<Element, Unread> {
-        // Ids come from the engine's own documents; anything else would need escaping before signing.
-        if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)) {
-            return Err(Unusable(format!("names the odd id {path}")).into());
+    /// What viewers meet: the published code, and the store that is associated with it.
+    async fn function(&self, arn: &str) -> Result<EdgeFunction, Unread> {
+        let odd = || Unusable(format!("names the odd function {arn}"));
+        let (_, name) = arn.rsplit_once('/').ok_or_else(odd)?;
+        let told = self.document(&format!("function/{name}/describe"), "Stage=LIVE").await?;
+        let config = told.child("FunctionConfig").ok_or_else(odd)?;
+        if config.value("Runtime") != Some("cloudfront-js-2.0") {
+            return Err(Unusable(format!("has {arn} on a runtime that is not known here")).into());
         }
-        let path = format!("{API}/{path}");
+        let stores = config.items("KeyValueStoreAssociations").first();
+        let store = stores.and_then(|store| store.value("KeyValueStoreARN")).map(|arn| {
+            Arc::new(EngineStore::new(self.clone(), arn.to_owned())) as Arc<dyn KeyValueStore>
+        });
+        let path = path_of(&format!("function/{name}"))?;
+        let code = self.answer("cloudfront", &path, "Stage=LIVE").await?;
+        let version = code.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).unwrap_or("");
+        Ok(EdgeFunction {
+            version: format!("{arn} {version}"),
+            code: String::from_utf8_lossy(code.body()).into_owned(),
+            store,
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Element, Unread> {
+        self.document(path, "").await
+    }
+
+    async fn document(&self, path: &str, query: &str) -> Result<Element, Unread> {
+        let body = self.fetch("cloudfront", &path_of(path)?, query).await?;
+        Ok(Element::parse(&String::from_utf8_lossy(&body))?)
+    }
+
+    /// The body of what a service answers to a GET.
+    pub(crate) async fn fetch(
+        &self,
+        service: &str,
+        path: &str,
+        query: &str,
+    ) -> Result<Bytes, Unread> {
+        Ok(self.answer(service, path, query).await?.into_body())
+    }
+
+    async fn answer(
+        &self,
+        service: &str,
+        path: &str,
+        query: &str,
+    ) -> Result<Response<Bytes>, Unread> {
+        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
         let uri = Uri::builder()
             .scheme("http")
             .authority(self.settings.engine.clone())
-            .path_and_query(path.as_str())
+            .path_and_query(target)
             .build()
             .map_err(|_| Unread::Unreachable)?;
         let mut request = Request::new(Body::empty());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.signed_headers(&path, OffsetDateTime::now_utc());
+        *request.headers_mut() =
+            self.signed_headers(service, path, query, OffsetDateTime::now_utc());
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|_| Unread::Unreachable)?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, LONGEST_ANSWER)
                 .collect()
                 .await
                 .map_err(|_| Unread::Unreachable)?
                 .to_bytes();
-            Ok::<_, Unread>((status, body))
+            Ok::<_, Unread>(Response::from_parts(parts, body))
         };
-        let (status, body) = tokio::time::timeout(std::time::Duration::from_secs(10), exchange)
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(10), exchange)
             .await
             .map_err(|_| Unread::Unreachable)??;
-        if status != StatusCode::OK {
-            return Err(Unread::Status(status, path));
+        if answer.status() != StatusCode::OK {
+            return Err(Unread::Status(answer.status(), path.to_owned()));
         }
-        Ok(Element::parse(&String::from_utf8_lossy(&body))?)
+        Ok(answer)
     }
 
-    /// Signature Version 4 for a GET without query and body.
-    fn signed_headers(&self, path: &str, now: OffsetDateTime) -> HeaderMap {
+    /// Signature Version 4 for a GET without a body.
+    fn signed_headers(
+        &self,
+        service: &str,
+        path: &str,
+        query: &str,
+        now: OffsetDateTime,
+    ) -> HeaderMap {
         let date = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
         let moment = format!("{date}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
         let nothing = hex::encode(Sha256::digest(b""));
         let host = self.settings.engine.as_str();
         let names = "host;x-amz-content-sha256;x-amz-date";
         let canonical = format!(
-            "GET\n{path}\n\nhost:{host}\nx-amz-content-sha256:{nothing}\nx-amz-date:{moment}\n\n{names}\n{nothing}"
+            "GET\n{path}\n{query}\nhost:{host}\nx-amz-content-sha256:{nothing}\nx-amz-date:{moment}\n\n{names}\n{nothing}"
         );
-        let scope = format!("{date}/{REGION}/cloudfront/aws4_request");
+        let scope = format!("{date}/{REGION}/{service}/aws4_request");
         let to_sign = format!(
             "AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}",
             hex::encode(Sha256::digest(canonical.as_bytes()))
         );
         let credentials = &self.settings.credentials;
-        let key = [date.as_str(), REGION, "cloudfront", "aws4_request"]
+        let key = [date.as_str(), REGION, service, "aws4_request"]
             .iter()
             .fold(format!("AWS4{}", credentials.secret).into_bytes(), |key, part| {
                 keyed_hash(&key, part.as_bytes())
@@ -251,6 +308,14 @@ impl Engine {
         }
         headers
     }
+}
+
+/// Ids come from the engine's own documents; anything else would need escaping before signing.
+fn path_of(id: &str) -> Result<String, Unread> {
+    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte)) {
+        return Err(Unusable(format!("names the odd id {id}")).into());
+    }
+    Ok(format!("{API}/{id}"))
 }
 
 fn keyed_hash(key: &[u8], message: &[u8]) -> Vec<u8> {

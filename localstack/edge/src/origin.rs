@@ -292,6 +292,7 @@ mod tests {
             cache: CachePolicy::default(),
             forward: Forward { headers, cookies: Selection::All, queries: Selection::All },
             headers: HeadersPolicy::default(),
+            function: None,
         }
     }
 

@@ -51,6 +51,10 @@ pub enum Refusal {
     NotYetValid,
     /// The viewer's address is outside the policy's range.
     AddressMismatch,
+    /// The viewer's country is kept out by the distribution.
+    CountryRestricted,
+    /// The function at the edge failed.
+    FunctionFailed,
     /// No usable configuration has been read yet.
     NoConfiguration,
     /// The origin could not be reached.
@@ -67,7 +71,7 @@ impl Refusal {
             Self::AmbiguousPath => 400,
             Self::MethodUnknown => 405,
             Self::OriginUnreachable => 502,
-            Self::NoConfiguration => 503,
+            Self::NoConfiguration | Self::FunctionFailed => 503,
             Self::OriginTimeout => 504,
             _ => 403,
         }

@@ -169,6 +169,15 @@ fn set(headers: &mut HeaderMap, name: &str, value: &str, overrides: bool) {
     }
 }
 
+/// A response that a function gave; `None` when its headers can't be sent.
+pub fn made(status: u16, headers: &[(String, String)], body: String) -> Option<Response<Body>> {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    response.body(Body::from(body)).ok()
+}
+
 /// Marks a response as CloudFront does, and returns the mark.
 pub fn stamp(response: &mut Response<Body>, hit: bool) -> &'static str {
     let mark = if response.status().is_client_error() || response.status().is_server_error() {

@@ -1,5 +1,6 @@
 //! One request from the viewer to the answer: checks, behaviour, gate, cache, origin.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,13 +19,16 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cache::{Cache, Stored, lifetime};
 use crate::config::Settings;
-use crate::distribution::{Behaviour, Distribution, Origin, OriginKind};
+use crate::distribution::{Behaviour, Distribution, EdgeFunction, Origin, OriginKind};
 use crate::engine::{Current, Engine, HttpClient};
-use crate::gate::{self, Viewing};
+use crate::function::{Failed, Interpreter, Outcome, Viewed};
+use crate::gate::{self, Viewing, own_cookies, own_query};
+use crate::hits::Hits;
 use crate::origin::{self, Addresses, Asked};
 use crate::path::is_unambiguous;
 use crate::refusal::Refusal;
-use crate::response::{apply_policy, from_stored, refused, stamp};
+use crate::response::{apply_policy, from_stored, made, refused, stamp};
+use crate::viewer::{self, Countries};
 
 // CloudFront's own limits, answered with 413.
 const LONGEST_URL: usize = 8_192;
@@ -39,7 +43,7 @@ const LARGEST_STORED: usize = 32 << 20;
 pub struct Record {
     /// The method.
     pub method: Method,
-    /// The path as received.
+    /// The path as received, but for tokens and grants in it.
     pub path: String,
     /// The status sent.
     pub status: StatusCode,
@@ -60,6 +64,8 @@ pub struct Edge {
     addresses: Addresses,
     hosts: Vec<String>,
     scheme: String,
+    countries: Countries,
+    hits: Hits,
     observer: Option<UnboundedSender<Record>>,
 }
 
@@ -100,13 +106,24 @@ impl Edge {
             api: settings.api_origin,
             api_host: settings.api_host,
         };
-        let (hosts, scheme) = (settings.hosts, settings.scheme);
-        Self { current, cache, client, addresses, hosts, scheme, observer }
+        let (hosts, scheme, countries) = (settings.hosts, settings.scheme, settings.countries);
+        let hits = Hits::default();
+        Self { current, cache, client, addresses, hosts, scheme, countries, hits, observer }
     }
 
     /// The HTTP service. Everything is one handler: the distribution decides about paths, not a router.
     pub fn router(self: Arc<Self>) -> Router {
         Router::new().fallback(handle).with_state(self)
+    }
+
+    /// What a second listener tells whoever runs the edge: hit rates by behaviour, as JSON. Viewers can't reach it.
+    pub fn status(self: Arc<Self>) -> Router {
+        Router::new().fallback(async move || axum::Json(self.hits.counts()))
+    }
+
+    /// The counts of each behaviour.
+    pub fn hits(&self) -> &Hits {
+        &self.hits
     }
 
     async fn answer(&self, request: Request<Body>, viewer: IpAddr) -> Response<Body> {
@@ -127,9 +144,12 @@ impl Edge {
             Err(refusal) => (refused(refusal), false, Some(refusal)),
         };
         let cache = stamp(&mut response, hit);
+        let status = response.status();
+        let pattern = behaviour.map(|known| known.pattern.as_str());
+        self.hits.add(pattern, hit, status.is_client_error() || status.is_server_error());
         let record = Record {
             method,
-            path,
+            path: without_secrets(&path),
             status: response.status(),
             cache,
             refusal,
@@ -156,11 +176,15 @@ impl Edge {
         &self,
         distribution: &Distribution,
         behaviour: Option<&Behaviour>,
-        parts: Parts,
+        mut parts: Parts,
         body: Body,
         viewer: IpAddr,
     ) -> Result<Served, Refusal> {
         let host = self.check_request(&parts)?;
+        let country = self.countries.of(&parts.headers);
+        if !distribution.restriction.admits(country.as_deref()) {
+            return Err(Refusal::CountryRestricted);
+        }
         // A path without a behaviour is one with a second reading.
         let behaviour = behaviour.ok_or(Refusal::AmbiguousPath)?;
         let origin =
@@ -200,10 +224,24 @@ impl Edge {
             )?;
         }
 
-        let path = match (parts.uri.path(), &distribution.default_root_object) {
-            ("/", Some(name)) => format!("/{name}"),
-            (path, _) => path.to_owned(),
-        };
+        viewer::introduce(&mut parts.headers, behaviour, country.as_deref());
+        let (mut path, mut query) =
+            (parts.uri.path().to_owned(), parts.uri.query().map(str::to_owned));
+        if let Some(function) = &behaviour.function {
+            match self.run(distribution, behaviour, function, &parts, viewer).await? {
+                Outcome::Request { uri, query: rest } => (path, query) = (uri, rest),
+                Outcome::Response { status, headers, body } => {
+                    let response = made(status, &headers, body).ok_or(Refusal::FunctionFailed)?;
+                    return Ok(Served { response, hit: false });
+                }
+            }
+            if !is_unambiguous(&path) {
+                return Err(Refusal::FunctionFailed);
+            }
+        }
+        if let ("/", Some(name)) = (path.as_str(), &distribution.default_root_object) {
+            path = format!("/{name}");
+        }
         let body = if reading {
             Bytes::new()
         } else {
@@ -213,14 +251,8 @@ impl Edge {
                 .map_err(|_| Refusal::BodyTooLarge)?
                 .to_bytes()
         };
-        let asked = Asked {
-            method: parts.method,
-            path,
-            query: parts.uri.query().map(str::to_owned),
-            headers: parts.headers,
-            body,
-            viewer,
-        };
+        let asked =
+            Asked { method: parts.method, path, query, headers: parts.headers, body, viewer };
         let mut served = if reading && behaviour.cache.maximum > 0 {
             self.through_cache(distribution, behaviour, origin, &asked).await?
         } else {
@@ -229,6 +261,63 @@ impl Edge {
         let preflight = asked.method == Method::OPTIONS;
         apply_policy(served.response.headers_mut(), &behaviour.headers, &asked.headers, preflight);
         Ok(served)
+    }
+
+    /// Lets the behaviour's function look at the request, without what is CloudFront's own.
+    async fn run(
+        &self,
+        distribution: &Distribution,
+        behaviour: &Behaviour,
+        function: &Arc<EdgeFunction>,
+        parts: &Parts,
+        viewer: IpAddr,
+    ) -> Result<Outcome, Refusal> {
+        let signed = behaviour.keys.is_some();
+        let query = parts.uri.query().unwrap_or_default();
+        let query = if signed { own_query(query) } else { Some(query.to_owned()) };
+        let cookies = joined_cookies(&parts.headers);
+        let cookies = if signed { own_cookies(&cookies) } else { Some(cookies) };
+        let (domain, id) = (distribution.domain.clone(), distribution.id.clone());
+        let (method, uri) = (parts.method.clone(), parts.uri.path().to_owned());
+        let (headers, function) = (parts.headers.clone(), Arc::clone(function));
+        // The function may wait for its store, so it runs where waiting is allowed.
+        let ran = tokio::task::spawn_blocking(move || {
+            let (query, cookies) = (query.unwrap_or_default(), cookies.unwrap_or_default());
+            let pairs = |text: &'_ str, separator: char| {
+                let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
+                let pair = |part: &str| {
+                    part.split_once('=')
+                        .map_or((part.to_owned(), String::new()), |(name, value)| {
+                            (name.to_owned(), value.to_owned())
+                        })
+                };
+                parts.map(pair).collect::<Vec<_>>()
+            };
+            let (query, cookies) = (pairs(&query, '&'), pairs(&cookies, ';'));
+            let viewed = Viewed {
+                domain: &domain,
+                distribution: &id,
+                address: viewer.to_string(),
+                method: method.as_str(),
+                uri: &uri,
+                query: borrowed(&query),
+                headers: headers
+                    .iter()
+                    .filter(|(name, _)| *name != COOKIE)
+                    .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+                    .collect(),
+                cookies: borrowed(&cookies),
+            };
+            with_interpreter(&function, |interpreter| {
+                interpreter.run(&viewed, function.store.clone(), milliseconds())
+            })
+        })
+        .await
+        .map_err(|_| Refusal::FunctionFailed)?;
+        ran.map_err(|error| {
+            tracing::warn!(%error, function = function_name(behaviour), "function failed");
+            Refusal::FunctionFailed
+        })
     }
 
     /// The checks that need no distribution; returns the Host.
@@ -343,6 +432,47 @@ impl Edge {
         let domain = &distribution.domain;
         origin::fetch(&self.client, &self.addresses, domain, behaviour, origin, asked, whole).await
     }
+}
+
+thread_local! {
+    /// The function that this thread ran last, compiled.
+    static COMPILED: RefCell<Option<(String, Interpreter)>> = const { RefCell::new(None) };
+}
+
+fn with_interpreter<T>(
+    function: &EdgeFunction,
+    run: impl FnOnce(&Interpreter) -> Result<T, Failed>,
+) -> Result<T, Failed> {
+    COMPILED.with_borrow_mut(|compiled| {
+        if compiled.as_ref().is_none_or(|(version, _)| *version != function.version) {
+            // The old one goes first: two engines on one thread is more than is needed.
+            *compiled = None;
+            *compiled = Some((function.version.clone(), Interpreter::new(&function.code)?));
+        }
+        compiled.as_ref().map_or(Err(Failed::NoAnswer), |(_, interpreter)| run(interpreter))
+    })
+}
+
+fn function_name(behaviour: &Behaviour) -> &str {
+    behaviour.function.as_ref().map_or("", |function| &function.version)
+}
+
+fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+    pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A path for the log: who reads that could play with a token, and learn whose a grant is.
+fn without_secrets(path: &str) -> String {
+    let hidden = |start: &str| {
+        let (_, rest) = path.strip_prefix(start)?.split_once('/').unwrap_or_default();
+        Some(format!("{start}\u{2026}/{rest}"))
+    };
+    hidden("/~").or_else(|| hidden("/q/")).unwrap_or_else(|| path.to_owned())
 }
 
 async fn handle(

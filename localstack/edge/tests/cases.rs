@@ -172,6 +172,8 @@ async fn house() -> House {
         scheme: "http".to_owned(),
         refresh: Duration::from_secs(3),
         cache_bytes: 1 << 20,
+        countries: Default::default(),
+        status_listen: None,
     };
     let (publish, current) = watch::channel(Some(Arc::new(distribution(trusted))));
     let (observer, records) = mpsc::unbounded_channel();
