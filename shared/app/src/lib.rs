@@ -18,6 +18,7 @@ pub mod problem;
 pub mod publish_video;
 pub mod read_video;
 pub mod request_nonce;
+pub mod rotate_keys;
 pub mod run_task;
 pub mod set_policy;
 pub mod set_subtitle;
@@ -28,16 +29,6 @@ use domain::session::Session;
 use domain::video::Video;
 use ports::VideoStore;
 use problem::{Error, Problem};
-
-/// The stack's secret for sessions and nonces.
-#[derive(Clone, Copy)]
-pub struct SessionKey(pub [u8; 32]);
-
-impl std::fmt::Debug for SessionKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("SessionKey(..)")
-    }
-}
 
 /// The owner's video; to everybody else there is none.
 async fn owned(videos: &impl VideoStore, id: &str, caller: &Session) -> Result<Video, Error> {

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod fact;
 pub mod grant;
 pub mod hls;
+pub mod keyring;
 pub mod label;
 pub mod ladder;
 pub mod leaf;

@@ -14,7 +14,6 @@ use adapter_memory::Memory;
 use adapter_memory::arrange::{
     CHAIN, CONTRACT, FRESHNESS, KNOWN, NOW, VIDEO, at_once, plan, publish, work,
 };
-use app::SessionKey;
 use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
@@ -36,7 +35,7 @@ use domain::account::{Account, Address};
 use domain::decision::Verdict;
 use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{self, Grant};
-use domain::session::{self, Holder, Session};
+use domain::session::{self, Holder, Session, SessionKeys};
 use domain::video::{Stage, video_of_source};
 use lambda_http::Request;
 use runtime::custom_resource;
@@ -98,7 +97,7 @@ fn wallet() -> Account {
 
 fn caller(request: &Request) -> Result<Session, Error> {
     let token = http::bearer(request)?.ok_or(Problem::SessionRequired)?;
-    Ok(session::verify(&KEY, token, NOW)?)
+    Ok(session::verify(&SessionKeys::single(KEY), token, NOW)?)
 }
 
 /// The contract wallet of the samples, and the signature that it takes.
@@ -155,7 +154,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
     let site = Site {
         origin: ORIGIN.into(),
         domain: DOMAIN.into(),
-        key: SessionKey(KEY),
+        keys: SessionKeys::single(KEY),
         nonce_lifetime: 300,
     };
     let ready = scene(Stage::Ready);
