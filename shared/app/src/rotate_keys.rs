@@ -122,7 +122,7 @@ fn fresh(
     now: Seconds,
 ) -> Result<Key, PortError> {
     for _ in 0..MOST_STEPS {
-        let id = hex::encode(system.bytes::<4>());
+        let id = hex::encode(&system.bytes::<8>()[4..]);
         if ring.find(&id).is_some() {
             continue;
         }

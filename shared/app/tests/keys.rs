@@ -145,9 +145,7 @@ async fn nobody_slow_puts_old_keys_in_the_place_of_new_ones() {
     // The slow one is about to make known that the first key is gone; meanwhile the second is gone
     // from the keyring and a third has come.
     memory.meanwhile("keys.publish", |memory| {
-        let rotated = async {
-            while rotate(memory).await.unwrap().keys.len() < 2 {}
-        };
+        let rotated = async { while rotate(memory).await.unwrap().keys.len() < 2 {} };
         futures_util::FutureExt::now_or_never(Patient(Box::pin(rotated)));
     });
     rotate(&memory).await.unwrap();

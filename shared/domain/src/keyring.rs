@@ -144,9 +144,9 @@ impl TryFrom<StoredMaterial> for Material {
             StoredMaterial::Pair(pem) => {
                 SigningKey::from_pkcs8_pem(&pem).map(Self::Pair).map_err(|_| KeyringError)
             }
-            StoredMaterial::Public(pem) => VerifyingKey::from_public_key_pem(&pem)
-                .map(Self::Public)
-                .map_err(|_| KeyringError),
+            StoredMaterial::Public(pem) => {
+                VerifyingKey::from_public_key_pem(&pem).map(Self::Public).map_err(|_| KeyringError)
+            }
         }
     }
 }
@@ -490,7 +490,8 @@ mod tests {
 
     #[test]
     fn what_is_no_keyring_is_refused_and_not_quoted() {
-        let one = |id: &str| format!(r#"{{"id":"{id}","created_at":0,"key":"{}"}}"#, "ab".repeat(32));
+        let one =
+            |id: &str| format!(r#"{{"id":"{id}","created_at":0,"key":"{}"}}"#, "ab".repeat(32));
         let ring = |keys: &[String]| format!(r#"{{"keys":[{}]}}"#, keys.join(","));
         assert!(Keyring::read(&ring(&[one("a"), one("b")])).is_ok());
         for text in [

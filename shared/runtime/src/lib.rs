@@ -5,8 +5,10 @@ pub mod config;
 pub mod custom_resource;
 pub mod health;
 pub mod http;
+pub mod keys;
 pub mod plugin;
 pub mod queue;
+pub mod schedule;
 pub mod settings;
 pub mod telemetry;
 

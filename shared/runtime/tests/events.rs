@@ -26,6 +26,7 @@ use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
+use app::rotate_keys::RotateRequest;
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Signer, Wanted, sign_playlist};
@@ -296,6 +297,11 @@ fn judge(function: &str, text: &str) -> Result<(), Refusal> {
         let request: custom_resource::Request =
             serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert!(request.resource_properties.is_object());
+        return Ok(());
+    }
+    if function == "key-rotate" {
+        let request: RotateRequest = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
+        assert_eq!(request.rotate.is_empty(), text.contains("Scheduled Event"));
         return Ok(());
     }
     if function.starts_with("plugin-") {
