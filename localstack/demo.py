@@ -502,8 +502,10 @@ class Demo:
     def past_signature(self, address: str) -> tuple[dict, dict, str]:
         """Two signatures for this film by the stack's own key: one that ended an hour ago, and one that holds."""
         secret = self.stack.client("secretsmanager").get_secret_value(SecretId=self.stack.resource("SigningSecret"))
-        key = serialization.load_pem_private_key(json.loads(secret["SecretString"])["private_key"].encode(), None)
         given = media.signature_of(address)
+        # The key that made the given one; another may be on its way.
+        (key,) = [key for key in json.loads(secret["SecretString"])["keys"] if key.get("name") == given["Key-Pair-Id"]]
+        key = serialization.load_pem_private_key(key["private_key"].encode(), None)
         statement = json.loads(from_cloudfront_base64(given["Policy"]))["Statement"][0]
 
         def sign(until: int) -> dict:

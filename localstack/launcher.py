@@ -33,80 +33,27 @@ def shim_latency() -> None:
     Worker._drain_stderr_bounded.__defaults__ = (0.003, 0.001, 0.250)
 
 
-def shim_cloudfront_keys() -> None:
-    """Stands in for the CloudFormation types AWS::CloudFront::PublicKey and KeyGroup.
+def shim_secret_versions() -> None:
+    """Stands in for Secrets Manager's rule that a version can't be written twice.
 
-    MiniStack has both in its CloudFront API, and CloudFormation there does not know them. The records written here are
-    those that the API writes, so GetPublicKey and GetKeyGroup answer as if the API had made them.
+    A version that is there takes no other content: PutSecretValue answers ResourceExistsException. Key rotation finds
+    out by it that another run was quicker. MiniStack puts the new content in the place of the old.
     """
-    from ministack.core.responses import new_uuid
-    from ministack.services import cloudfront
-    from ministack.services.cloudformation import provisioners
+    from ministack.core.responses import error_response_json
+    from ministack.services import secretsmanager
 
-    def key_config(properties: dict) -> dict:
-        config = properties["PublicKeyConfig"]
-        return {
-            "CallerReference": config["CallerReference"],
-            "Name": config["Name"],
-            "EncodedKey": config["EncodedKey"],
-            "Comment": config.get("Comment", ""),
-        }
+    put = secretsmanager._put_secret_value
 
-    def create_key(logical_id, properties, stack_name):
-        identifier = cloudfront._pk_id()
-        created = cloudfront._now_iso()
-        cloudfront._public_keys[identifier] = {
-            "Id": identifier,
-            "ETag": new_uuid(),
-            "CreatedTime": created,
-            "Config": key_config(properties),
-        }
-        return identifier, {"Id": identifier, "CreatedTime": created}
+    def put_once(data):
+        _, secret = secretsmanager._resolve(data.get("SecretId"))
+        known = (secret or {}).get("Versions", {}).get(data.get("ClientRequestToken"))
+        if known and known["SecretString"] != data.get("SecretString"):
+            reason = "You can't modify an existing version, you can only create a new version."
+            return error_response_json("ResourceExistsException", reason, 400)
+        return put(data)
 
-    def update_key(identifier, old_properties, properties, stack_name):
-        record = cloudfront._public_keys[identifier]
-        old, new = dict(record["Config"]), key_config(properties)
-        old.pop("Comment"), new.pop("Comment")
-        if old != new:
-            # CloudFront's own answer is CannotChangeImmutablePublicKeyFields.
-            raise ValueError("only the comment of a public key can be changed")
-        record["Config"] = key_config(properties)
-        record["ETag"] = new_uuid()
-        return identifier, {"Id": identifier, "CreatedTime": record["CreatedTime"]}
-
-    def delete_key(identifier, properties):
-        cloudfront._public_keys.pop(identifier, None)
-
-    def group_config(properties: dict) -> dict:
-        config = properties["KeyGroupConfig"]
-        for key in config["Items"]:
-            if key not in cloudfront._public_keys:
-                raise ValueError(f"public key {key} does not exist")
-        return {"Name": config["Name"], "Items": list(config["Items"]), "Comment": config.get("Comment", "")}
-
-    def put_group(identifier, properties):
-        modified = cloudfront._now_iso()
-        cloudfront._key_groups[identifier] = {
-            "Id": identifier,
-            "ETag": new_uuid(),
-            "LastModifiedTime": modified,
-            "Config": group_config(properties),
-        }
-        return identifier, {"Id": identifier, "LastModifiedTime": modified}
-
-    def create_group(logical_id, properties, stack_name):
-        return put_group(cloudfront._kg_id(), properties)
-
-    def update_group(identifier, old_properties, properties, stack_name):
-        return put_group(identifier, properties)
-
-    def delete_group(identifier, properties):
-        cloudfront._key_groups.pop(identifier, None)
-
-    handlers = provisioners._RESOURCE_HANDLERS
-    assert "AWS::CloudFront::PublicKey" not in handlers, "MiniStack knows the type now: drop this shim"
-    handlers["AWS::CloudFront::PublicKey"] = {"create": create_key, "update": update_key, "delete": delete_key}
-    handlers["AWS::CloudFront::KeyGroup"] = {"create": create_group, "update": update_group, "delete": delete_group}
+    assert "put_once" not in put.__name__
+    secretsmanager._put_secret_value = put_once
 
 
 def shim_mapping_numbers() -> None:
@@ -231,7 +178,7 @@ def main() -> None:
     from ministack import app
 
     shim_latency()
-    shim_cloudfront_keys()
+    shim_secret_versions()
     shim_mapping_numbers()
     shim_move_tasks()
     shim_mediaconvert()

@@ -30,6 +30,7 @@ LACKS = {
     "TranscodeWork": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),
     "TranscodePublish": ("s3", "get_object", lambda stack: {"Bucket": stack.output("UploadsBucketName"), "Key": "uploads/x/source"}),
     "StackKeys": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("EdgeSecretArn")}),
+    "KeyRotate": ("cloudfront", "list_distributions", lambda stack: {}),
     "StackPage": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
 }
 

@@ -51,11 +51,10 @@ def test_no_secret_is_in_any_log(stack, secrets, as_holder, video, player):
     player.hls(as_holder.playback(video["id"])["hls"])
     wanted = dict(secrets.found)
     manager = stack.client("secretsmanager")
-    for logical_id in ("SessionSecret", "SigningSecret"):
-        value = json.loads(manager.get_secret_value(SecretId=stack.resource(logical_id))["SecretString"])
-        for part in value.values():
+    for logical_id in ("SessionSecret", "SigningSecret", "TokenSecret", "ContentSecret", "ReceiptSecret"):
+        for key in inside.keyring(stack, logical_id):
             # A PEM has line breaks, which a log would write otherwise: a line of its middle stands for it.
-            wanted[max(part.splitlines(), key=len)] = logical_id
+            wanted[max((key.get("key") or key["private_key"]).splitlines(), key=len)] = logical_id
     wanted[RPC_PATH.strip("/")] = "the key in an RPC address"
     kinds = set(wanted.values())
     assert {"session token", "nonce", "signature", "grant", "SessionSecret", "SigningSecret"} <= kinds, kinds

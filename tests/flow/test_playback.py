@@ -94,8 +94,7 @@ def test_a_films_signature_opens_no_other_film(player, as_holder, every, small_v
 
 
 def test_a_signature_ends(player, stack, every):
-    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.resource("SigningSecret"))
-    key = serialization.load_pem_private_key(json.loads(secret["SecretString"])["private_key"].encode(), None)
+    key = serialization.load_pem_private_key(inside.minting(stack, "SigningSecret")["private_key"].encode(), None)
     given = media.signature_of(every[0])
     resource = policy_of(every[0])["Statement"][0]["Resource"]
 

@@ -234,9 +234,20 @@ def encoding(stack) -> dict[int, list[int]]:
 # ---- Keys, for what could otherwise only be seen by waiting for it to expire
 
 
+def keyring(stack, secret: str) -> list[dict]:
+    """The keys in a secret, oldest first."""
+    answer = stack.client("secretsmanager").get_secret_value(SecretId=stack.resource(secret))
+    return json.loads(answer["SecretString"])["keys"]
+
+
+def minting(stack, secret: str) -> dict:
+    """The key of a secret that is minted with now."""
+    usable = [key for key in keyring(stack, secret) if key.get("usable_at", float("inf")) <= time.time()]
+    return max(usable, key=lambda key: key["usable_at"])
+
+
 def session_key(stack) -> bytes:
-    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.resource("SessionSecret"))
-    return bytes.fromhex(json.loads(secret["SecretString"])["key"])
+    return bytes.fromhex(minting(stack, "SessionSecret")["key"])
 
 
 def old_nonce(stack, account: str, domain: str, expires_at: int) -> str:

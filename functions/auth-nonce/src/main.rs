@@ -18,7 +18,7 @@ fn main() -> Result<(), runtime::Error> {
             let site = Site {
                 origin: edge.origin.clone(),
                 domain: edge.signing_domain.clone(),
-                key: sessions.key().await?,
+                keys: sessions.keys().await?,
                 nonce_lifetime,
             };
             Reply::json(200, &request_nonce(&System, &site, &account))

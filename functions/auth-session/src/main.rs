@@ -30,7 +30,7 @@ fn main() -> Result<(), runtime::Error> {
             let site = Site {
                 origin: edge.origin.clone(),
                 domain: edge.signing_domain.clone(),
-                key: sessions.key().await?,
+                keys: sessions.keys().await?,
                 nonce_lifetime,
             };
             // Chains are configured and connected to only when a contract wallet signs in.

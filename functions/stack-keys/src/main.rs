@@ -1,28 +1,42 @@
-//! CloudFormation: makes the stack's keys once, and hands on the public half.
+//! CloudFormation: makes the stack's keys once, and the key group that CloudFront trusts. What is
+//! there stays: rotation is another function's, and no deploy undoes it.
 
+use adapter_cloudfront::keys::EdgeKeys;
 use adapter_secrets::Secrets;
-use app::ports::{Random, System};
-use p256::ecdsa::SigningKey;
-use p256::elliptic_curve::rand_core::OsRng;
-use runtime::custom_resource;
+use app::ports::{Clock, Nowhere, System};
+use app::rotate_keys::{KeyTerms, rotate_keys};
+use domain::keyring::KeyKind;
+use runtime::{custom_resource, keys};
 use serde_json::{Value, json};
+
+/// A deploy makes what is missing, and begins no rotation. No grant or session ends by it.
+const TERMS: KeyTerms =
+    KeyTerms { lifetime: u64::MAX, propagation: keys::PROPAGATION, grant: 86_400, session: 86_400 };
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |_| {
-        let aws = runtime::aws::config().await;
-        let secrets = &Secrets::new(&aws);
-        custom_resource::serve("stack-keys", move |properties: Value| async move {
-            let name = |field: &str| {
-                let name = properties[field].as_str().map(str::to_owned);
-                name.ok_or_else(|| format!("the property {field} is missing"))
-            };
+        let aws = &runtime::aws::config().await;
+        let apply = move |properties: Value| async move {
             // A chain that can't be read should stop the deployment, not the first viewer.
-            secrets.chains(&name("ChainsSecret")?).await?;
-            secrets.ensure_session_key(&name("SessionSecret")?, System.bytes()).await?;
-            let fresh = SigningKey::random(&mut OsRng);
-            let public = secrets.ensure_signing_key(&name("SigningSecret")?, fresh).await?;
-            Ok(json!({"PublicKey": public}))
-        })
-        .await
+            Secrets::new(aws).chains(&text(&properties, "ChainsSecret")?).await?;
+            let secret = |kind| text(&properties, keys::property(kind));
+            let store = &keys::keyrings(aws, secret)?;
+            let edge = &EdgeKeys::new(aws, text(&properties, "KeyGroup")?);
+            let signing = rotate_keys(&System, store, edge, KeyKind::Signing, TERMS).await?;
+            for kind in KeyKind::ALL.into_iter().filter(|kind| *kind != KeyKind::Signing) {
+                rotate_keys(&System, store, &Nowhere, kind, TERMS).await?;
+            }
+            let minting = signing.minting(System.now()).and_then(|key| key.name.as_deref());
+            Ok(json!({"KeyGroupId": edge.group_id().await?, "KeyPairId": minting}))
+        };
+        let remove = move |properties: Value| async move {
+            Ok(EdgeKeys::new(aws, text(&properties, "KeyGroup")?).remove().await?)
+        };
+        custom_resource::serve("stack-keys", apply, remove).await
     })
+}
+
+fn text(properties: &Value, field: &str) -> Result<String, String> {
+    let text = properties[field].as_str().map(str::to_owned);
+    text.ok_or_else(|| format!("the property {field} is missing"))
 }

@@ -27,7 +27,7 @@ fn main() -> Result<(), runtime::Error> {
     runtime::run(async |_| {
         let aws = runtime::aws::config().await;
         let aws = &aws;
-        custom_resource::serve("stack-page", move |properties: Value| async move {
+        let apply = move |properties: Value| async move {
             let bucket = properties["Bucket"].as_str().ok_or("the property Bucket is missing")?;
             let bucket = S3::new(aws, bucket);
             for (name, content_type, body) in FILES {
@@ -36,7 +36,8 @@ fn main() -> Result<(), runtime::Error> {
                     .await?;
             }
             Ok(json!({}))
-        })
-        .await
+        };
+        // The page goes with its bucket.
+        custom_resource::serve("stack-page", apply, async |_| Ok(())).await
     })
 }

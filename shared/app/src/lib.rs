@@ -25,6 +25,7 @@ pub mod read_video;
 pub mod renew_grant;
 pub mod request_nonce;
 pub mod review_grants;
+pub mod rotate_keys;
 pub mod run_task;
 pub mod set_policy;
 pub mod set_subtitle;
@@ -35,16 +36,6 @@ use domain::session::Session;
 use domain::video::Video;
 use ports::VideoStore;
 use problem::{Error, Problem};
-
-/// The stack's secret for sessions and nonces.
-#[derive(Clone, Copy)]
-pub struct SessionKey(pub [u8; 32]);
-
-impl std::fmt::Debug for SessionKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("SessionKey(..)")
-    }
-}
 
 /// The owner's video; to everybody else there is none.
 async fn owned(videos: &impl VideoStore, id: &str, caller: &Session) -> Result<Video, Error> {

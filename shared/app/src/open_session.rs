@@ -84,7 +84,7 @@ pub async fn open_session<'a, E: EvmChains + 'a>(
         return Err(Problem::NonceUsed.into());
     }
     Ok(OpenedSession {
-        token: session::mint(&site.key.0, &session, now)?,
+        token: session::mint(&site.keys, &session, now)?,
         account: session.account(),
         accounts: session.accounts(),
         expires_at: rfc3339(session.expires_at),

@@ -9,6 +9,7 @@ use domain::account::{Address, ChainId, Genesis, Wallet};
 use domain::conversion::{Conversion, JobState};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::{Ended, Grant, GrantId};
+use domain::keyring::{Key, KeyKind, Keyring};
 use domain::ladder::{Probe, TranscodePlan, Work};
 use domain::lease::Sheet;
 use domain::policy::Policy;
@@ -446,5 +447,62 @@ pub struct Folder(pub Box<dyn std::any::Any + Send + Sync>);
 impl std::fmt::Debug for Folder {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("Folder")
+    }
+}
+
+// ---- Keys and what they sign ----
+
+/// Where keyrings lie (Secrets Manager).
+pub trait KeyringStore {
+    /// The keyring of that kind as of now, empty if there is none yet.
+    async fn load(&self, kind: KeyKind) -> Result<StoredKeyring, PortError>;
+    /// Puts `keyring` in the place of what was loaded; false if somebody else was quicker.
+    async fn replace(
+        &self,
+        kind: KeyKind,
+        loaded: &StoredKeyring,
+        keyring: &Keyring,
+    ) -> Result<bool, PortError>;
+}
+
+/// A keyring, and which version of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoredKeyring {
+    /// The store's name of the version; none while nothing was ever written.
+    pub version: Option<String>,
+    /// The keys.
+    pub keyring: Keyring,
+}
+
+/// Where the keys of a kind must be known before they are used: CloudFront's key group, the edge's
+/// key-value store, or nowhere.
+pub trait KeyPlace {
+    /// Its version. Looked at before the keyring is loaded, so that nobody who was slow puts older
+    /// keys in the place of newer ones.
+    async fn look(&self) -> Result<Option<String>, PortError>;
+    /// Makes it hold exactly these keys, if it still has that version; `None` if not. It is done
+    /// when the place has taken all of it. Answers with the names it gave, by the keys' ids.
+    async fn publish(
+        &self,
+        seen: Option<&str>,
+        keys: &[Key],
+    ) -> Result<Option<Vec<(String, String)>>, PortError>;
+}
+
+/// For keys that only our own functions know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nowhere;
+
+impl KeyPlace for Nowhere {
+    async fn look(&self) -> Result<Option<String>, PortError> {
+        Ok(None)
+    }
+
+    async fn publish(
+        &self,
+        _: Option<&str>,
+        _: &[Key],
+    ) -> Result<Option<Vec<(String, String)>>, PortError> {
+        Ok(Some(Vec::new()))
     }
 }

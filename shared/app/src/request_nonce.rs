@@ -1,8 +1,8 @@
 //! `POST /v1/auth/nonce`: a nonce, and the message to sign with it.
 
-use crate::SessionKey;
 use crate::ports::{Clock, Random};
 use domain::account::Account;
+use domain::session::SessionKeys;
 use domain::sign_in::{self, Expected};
 use domain::{Seconds, nonce};
 
@@ -14,7 +14,7 @@ pub struct Site {
     /// As in `d1.cloudfront.net`.
     pub domain: String,
     /// Of nonces and sessions.
-    pub key: SessionKey,
+    pub keys: SessionKeys,
     /// How long a nonce lives.
     pub nonce_lifetime: Seconds,
 }
@@ -25,7 +25,7 @@ impl Site {
         Expected {
             origin: &self.origin,
             domain: &self.domain,
-            key: &self.key.0,
+            keys: self.keys.all(),
             lifetime: self.nonce_lifetime,
             now,
         }
@@ -55,7 +55,7 @@ pub struct Nonce {
 pub fn request_nonce(system: &(impl Clock + Random), site: &Site, account: &Account) -> Nonce {
     let now = system.now();
     let expires_at = now + site.nonce_lifetime;
-    let nonce = nonce::mint(&site.key.0, system.bytes(), &site.domain, account, expires_at);
+    let nonce = nonce::mint(site.keys.minting(), system.bytes(), &site.domain, account, expires_at);
     let message = sign_in::message(&site.expected(now), account, &nonce);
     Nonce { nonce, expires_at: domain::rfc3339(expires_at), message }
 }

@@ -3,13 +3,12 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::NOW;
-use app::SessionKey;
 use app::open_session::{OpenedSession, SignedMessage, open_session};
 use app::ports::{ChainSettings, PortError};
 use app::problem::{Error, Problem};
 use app::request_nonce::{Site, request_nonce};
 use domain::account::{Account, Address, ChainId, Pubkey, Wallet};
-use domain::session::{self, Holder, MAX_WALLETS, Session};
+use domain::session::{self, Holder, MAX_WALLETS, Session, SessionKeys};
 use domain::{Seconds, sign_in};
 use ed25519_dalek::Signer;
 use futures_util::future::join_all;
@@ -24,7 +23,7 @@ fn site() -> Site {
     Site {
         origin: "https://film.example".into(),
         domain: "film.example".into(),
-        key: SessionKey([7; 32]),
+        keys: SessionKeys::single([7; 32]),
         nonce_lifetime: 300,
     }
 }
@@ -113,7 +112,7 @@ async fn link(
 }
 
 fn session(opened: &OpenedSession) -> Session {
-    session::verify(&site().key.0, &opened.token, NOW).unwrap()
+    session::verify(&site().keys, &opened.token, NOW).unwrap()
 }
 
 fn slug(outcome: &Result<OpenedSession, Error>) -> &'static str {
@@ -138,7 +137,7 @@ async fn a_wallet_gets_a_session_of_its_own() {
         assert_eq!(opened.account, key.account());
         assert_eq!(opened.accounts, [key.account()]);
         let expected = Session::new(key.holder(), NOW + LIFETIME);
-        let at = |now| session::verify(&site().key.0, &opened.token, now);
+        let at = |now| session::verify(&site().keys, &opened.token, now);
         assert_eq!(at(NOW + LIFETIME - 1), Ok(expected));
         assert!(at(NOW + LIFETIME).is_err());
     }

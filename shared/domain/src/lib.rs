@@ -13,6 +13,7 @@ pub mod edge_token;
 pub mod fact;
 pub mod grant;
 pub mod hls;
+pub mod keyring;
 pub mod label;
 pub mod ladder;
 pub mod leaf;

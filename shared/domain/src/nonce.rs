@@ -38,12 +38,12 @@ pub fn mint(
     hex::encode([&body[..], &mac(key, &body, domain, account)].concat())
 }
 
-/// Checks a nonce; answers with its expiry.
+/// Checks a nonce that one of `keys` made; answers with its expiry.
 ///
 /// # Errors
 /// [`NonceError`]; the MAC is looked at before the time.
 pub fn check(
-    key: &[u8; 32],
+    keys: &[[u8; 32]],
     nonce: &str,
     domain: &str,
     account: &Account,
@@ -56,7 +56,8 @@ pub fn check(
     }
     hex::decode_to_slice(nonce, &mut bytes).map_err(|_| NonceError::Foreign)?;
     let (body, tag) = bytes.split_at(BODY);
-    if !bool::from(mac(key, body, domain, account).ct_eq(tag)) {
+    let made = |key: &[u8; 32]| bool::from(mac(key, body, domain, account).ct_eq(tag));
+    if !keys.iter().any(made) {
         return Err(NonceError::Foreign);
     }
     let mut expiry = [0_u8; 4];
@@ -95,16 +96,26 @@ mod tests {
     fn a_nonce_is_good_for_its_account_domain_and_time() {
         let nonce = mint(&KEY, [1; 12], "a.example", &account(1), 1_000);
         assert_eq!(nonce.len(), 64);
-        assert_eq!(check(&KEY, &nonce, "a.example", &account(1), 999), Ok(1_000));
-        let expired = check(&KEY, &nonce, "a.example", &account(1), 1_000);
+        assert_eq!(check(&[KEY], &nonce, "a.example", &account(1), 999), Ok(1_000));
+        let expired = check(&[KEY], &nonce, "a.example", &account(1), 1_000);
         assert_eq!(expired, Err(NonceError::Expired));
         for (key, domain, account) in [
-            (&[8; 32], "a.example", account(1)),
-            (&KEY, "b.example", account(1)),
-            (&KEY, "a.example", account(2)),
+            ([8; 32], "a.example", account(1)),
+            (KEY, "b.example", account(1)),
+            (KEY, "a.example", account(2)),
         ] {
-            assert_eq!(check(key, &nonce, domain, &account, 1), Err(NonceError::Foreign));
+            assert_eq!(check(&[key], &nonce, domain, &account, 1), Err(NonceError::Foreign));
         }
+    }
+
+    #[test]
+    fn any_live_key_may_have_made_it() {
+        let nonce = mint(&KEY, [1; 12], "a.example", &account(1), 1_000);
+        let checked = |keys: &[[u8; 32]]| check(keys, &nonce, "a.example", &account(1), 1);
+        assert_eq!(checked(&[[8; 32], KEY]), Ok(1_000));
+        assert_eq!(checked(&[KEY, [8; 32]]), Ok(1_000));
+        assert_eq!(checked(&[[8; 32], [9; 32]]), Err(NonceError::Foreign));
+        assert_eq!(checked(&[]), Err(NonceError::Foreign));
     }
 
     #[test]
@@ -114,11 +125,11 @@ mod tests {
             let mut bytes = nonce.clone().into_bytes();
             bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
             let changed = String::from_utf8(bytes).unwrap();
-            let answer = check(&KEY, &changed, "a.example", &account(1), 1);
+            let answer = check(&[KEY], &changed, "a.example", &account(1), 1);
             assert_eq!(answer, Err(NonceError::Foreign), "{at}");
         }
         for text in ["", "zz", &nonce[2..], &nonce.to_uppercase(), &format!("{nonce}00")] {
-            assert!(check(&KEY, text, "a.example", &account(1), 1).is_err());
+            assert!(check(&[KEY], text, "a.example", &account(1), 1).is_err());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Seconds;
 use crate::account::{Account, ChainId, Wallet};
+use crate::keyring::{self, Keyring};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,10 @@ pub enum SessionError {
     /// Not signed by this stack, or not a session token.
     #[error("the session token is not valid")]
     Invalid,
+    /// Signed by a key that is not known here: one that is newer than what is remembered, one that
+    /// is gone, or nobody's.
+    #[error("the session token is not valid")]
+    UnknownKey,
     /// Over.
     #[error("the session has expired; sign in again")]
     Expired,
@@ -26,6 +31,54 @@ pub enum SessionError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a session has at most {MAX_WALLETS} wallets")]
 pub struct TooManyWallets;
+
+/// The live keys of sessions and nonces.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionKeys {
+    /// The first is minted with.
+    names: Vec<String>,
+    keys: Vec<[u8; 32]>,
+}
+
+impl std::fmt::Debug for SessionKeys {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "SessionKeys({:?})", self.names)
+    }
+}
+
+impl SessionKeys {
+    /// One key alone, with the name of those from before keys had names.
+    pub fn single(key: [u8; 32]) -> Self {
+        Self { names: vec![keyring::FIRST.into()], keys: vec![key] }
+    }
+
+    /// Those of a keyring; none when there is none to mint with.
+    pub fn of(ring: &Keyring, now: Seconds) -> Option<Self> {
+        let minting = ring.minting(now)?;
+        let others = ring.live(now).filter(|key| key.id != minting.id);
+        let (mut names, mut keys) = (Vec::new(), Vec::new());
+        for key in std::iter::once(minting).chain(others) {
+            names.push(key.id.clone());
+            keys.push(*key.material.symmetric()?);
+        }
+        Some(Self { names, keys })
+    }
+
+    /// The one that is minted with.
+    pub fn minting(&self) -> &[u8; 32] {
+        &self.keys[0]
+    }
+
+    /// All that something alive may have been made with.
+    pub fn all(&self) -> &[[u8; 32]] {
+        &self.keys
+    }
+
+    fn named(&self, name: &str) -> Option<&[u8; 32]> {
+        let mut pairs = self.names.iter().zip(&self.keys);
+        pairs.find(|(known, _)| *known == name).map(|(_, key)| key)
+    }
+}
 
 /// A wallet that signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,7 +188,7 @@ struct Claims {
 ///
 /// # Errors
 /// [`SessionError::Invalid`] when it has no wallets, too many, or one twice.
-pub fn mint(key: &[u8; 32], session: &Session, now: Seconds) -> Result<String, SessionError> {
+pub fn mint(keys: &SessionKeys, session: &Session, now: Seconds) -> Result<String, SessionError> {
     if !session.is_sound() {
         return Err(SessionError::Invalid);
     }
@@ -146,7 +199,8 @@ pub fn mint(key: &[u8; 32], session: &Session, now: Seconds) -> Result<String, S
         iat: now,
         exp: session.expires_at,
     };
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(key))
+    let header = Header { kid: keys.names.first().cloned(), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(keys.minting()))
         .map_err(|_| SessionError::Invalid)
 }
 
@@ -154,10 +208,13 @@ pub fn mint(key: &[u8; 32], session: &Session, now: Seconds) -> Result<String, S
 ///
 /// # Errors
 /// [`SessionError`].
-pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Session, SessionError> {
+pub fn verify(keys: &SessionKeys, token: &str, now: Seconds) -> Result<Session, SessionError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(SessionError::Invalid);
     }
+    let header = jsonwebtoken::decode_header(token).map_err(|_| SessionError::Invalid)?;
+    let kid = header.kid.as_deref().unwrap_or(keyring::FIRST);
+    let key = keys.named(kid).ok_or(SessionError::UnknownKey)?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_audience(&[AUDIENCE]);
     // The caller's clock is checked below; the library would read the system's.
@@ -179,6 +236,7 @@ pub fn verify(key: &[u8; 32], token: &str, now: Seconds) -> Result<Session, Sess
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::{Key, Material};
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
@@ -189,6 +247,18 @@ mod tests {
     const EVM: &str = "eip155:1:0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
     const SOLANA: &str =
         "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:7S3P4HxJpyyigGzodYwHtCxZyUQe9JiBMHyRWXArAaKv";
+
+    fn keys() -> SessionKeys {
+        SessionKeys::single(KEY)
+    }
+
+    fn ring(keys: &[(&str, u8, Seconds)]) -> Keyring {
+        let key = |&(id, byte, usable_at): &(&str, u8, Seconds)| Key {
+            usable_at: Some(usable_at),
+            ..Key::new(id.into(), Material::Symmetric([byte; 32]), 0)
+        };
+        Keyring { keys: keys.iter().map(key).collect() }
+    }
 
     fn account(text: &str) -> Account {
         text.parse().unwrap()
@@ -213,10 +283,50 @@ mod tests {
     #[test]
     fn a_session_lasts_until_it_ends() {
         let session = session(vec![by_key(EVM), by_key(SOLANA), contract(POLYGON)]);
-        let token = mint(&KEY, &session, 100).unwrap();
-        assert_eq!(verify(&KEY, &token, 199), Ok(session));
-        assert_eq!(verify(&KEY, &token, 200), Err(SessionError::Expired));
-        assert_eq!(verify(&[2; 32], &token, 150), Err(SessionError::Invalid));
+        let token = mint(&keys(), &session, 100).unwrap();
+        assert_eq!(verify(&keys(), &token, 199), Ok(session));
+        assert_eq!(verify(&keys(), &token, 200), Err(SessionError::Expired));
+        let other = SessionKeys::single([2; 32]);
+        assert_eq!(verify(&other, &token, 150), Err(SessionError::Invalid));
+    }
+
+    #[test]
+    fn a_session_outlives_a_rotation() {
+        let session = session(vec![by_key(EVM)]);
+        let before = SessionKeys::of(&ring(&[("first", 1, 0)]), 100).unwrap();
+        let during = SessionKeys::of(&ring(&[("first", 1, 0), ("two", 2, 120)]), 130).unwrap();
+        let after = SessionKeys::of(&ring(&[("two", 2, 120)]), 140).unwrap();
+        let old = mint(&before, &session, 100).unwrap();
+        let new = mint(&during, &session, 130).unwrap();
+        assert_eq!(verify(&during, &old, 150), Ok(session.clone()));
+        assert_eq!(verify(&during, &new, 150), Ok(session.clone()));
+        assert_eq!(verify(&after, &new, 150), Ok(session.clone()));
+        assert_eq!(verify(&after, &old, 150), Err(SessionError::UnknownKey));
+        assert_eq!(verify(&before, &new, 150), Err(SessionError::UnknownKey), "read again");
+        // Tokens from before keys had names.
+        let claims: Claims = {
+            let body = URL_SAFE_NO_PAD.decode(old.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice(&body).unwrap()
+        };
+        let nameless = |key: [u8; 32]| {
+            let key = EncodingKey::from_secret(&key);
+            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+        };
+        assert_eq!(verify(&during, &nameless([1; 32]), 150), Ok(session));
+        assert_eq!(verify(&during, &nameless([2; 32]), 150), Err(SessionError::Invalid));
+        assert_eq!(verify(&after, &nameless([2; 32]), 150), Err(SessionError::UnknownKey));
+    }
+
+    /// The name of one key over the signature of another opens nothing.
+    #[test]
+    fn a_key_counts_under_its_own_name_only() {
+        let both = SessionKeys::of(&ring(&[("first", 1, 0), ("two", 2, 0)]), 150).unwrap();
+        let swapped = SessionKeys::of(&ring(&[("first", 2, 0), ("two", 1, 0)]), 150).unwrap();
+        let token = mint(&both, &session(vec![by_key(EVM)]), 100).unwrap();
+        assert!(verify(&both, &token, 150).is_ok());
+        assert_eq!(verify(&swapped, &token, 150), Err(SessionError::Invalid));
+        assert_eq!(SessionKeys::of(&Keyring::default(), 150), None);
+        assert!(!format!("{both:?}").contains("1, 1"));
     }
 
     #[test]
@@ -226,14 +336,14 @@ mod tests {
             by_key(&format!("solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:{key}"))
         };
         let session = session((0..5).map(longest).collect());
-        let token = mint(&KEY, &session, 100).unwrap();
+        let token = mint(&keys(), &session, 100).unwrap();
         assert!(token.len() < MAX_TOKEN_BYTES, "{}", token.len());
-        assert_eq!(verify(&KEY, &token, 150), Ok(session));
+        assert_eq!(verify(&keys(), &token, 150), Ok(session));
     }
 
     #[test]
     fn other_algorithms_and_altered_claims_are_refused() {
-        let token = mint(&KEY, &session(vec![by_key(EVM)]), 100).unwrap();
+        let token = mint(&keys(), &session(vec![by_key(EVM)]), 100).unwrap();
         let parts: Vec<_> = token.split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
@@ -246,7 +356,7 @@ mod tests {
             String::new(),
             "a".repeat(MAX_TOKEN_BYTES + 1),
         ] {
-            assert_eq!(verify(&KEY, &token, 150), Err(SessionError::Invalid), "{token}");
+            assert_eq!(verify(&keys(), &token, 150), Err(SessionError::Invalid), "{token}");
         }
     }
 
@@ -260,7 +370,7 @@ mod tests {
             change(&mut claims);
             let key = EncodingKey::from_secret(&KEY);
             let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key);
-            verify(&KEY, &token.unwrap(), 150)
+            verify(&keys(), &token.unwrap(), 150)
         };
         assert_eq!(signed(&|_| ()), Ok(session(vec![by_key(EVM)])));
         let wallets =
@@ -289,7 +399,7 @@ mod tests {
     fn what_makes_no_session_is_not_signed() {
         let two = vec![by_key(EVM), by_key(EVM)];
         for wallets in [vec![], two, (1..=6).map(numbered).collect()] {
-            assert_eq!(mint(&KEY, &session(wallets), 100), Err(SessionError::Invalid));
+            assert_eq!(mint(&keys(), &session(wallets), 100), Err(SessionError::Invalid));
         }
     }
 

@@ -250,7 +250,7 @@ fn outcome(vector: &Value) -> Result<Verified, SignInError> {
     let expected = Expected {
         origin: text("uri").unwrap(),
         domain: text("domainBinding").or(text("domain")).unwrap(),
-        key: &[0; 32],
+        keys: &[[0; 32]],
         // The standard sets no greatest age.
         lifetime: 100 * 366 * 86_400,
         now: at,

@@ -31,7 +31,7 @@ impl Case {
         let expected = Expected {
             origin: "https://film.example",
             domain: "film.example",
-            key: &[3; 32],
+            keys: &[[3; 32]],
             lifetime: 300,
             now: 1_800_000_000,
         };

@@ -61,27 +61,32 @@ pub fn answer(request: &Request, physical_id: &str, outcome: Result<Value, Error
 /// Answers create, update and delete of one kind of resource.
 ///
 /// `apply` is called on create and update with the resource's properties, and answers with the
-/// attributes for `Fn::GetAtt`. Delete always succeeds and removes nothing: keys and pages outlive
-/// a roll-back, and the stack's own resources go with the stack.
+/// attributes for `Fn::GetAtt`; `remove` on delete, for what does not go with the stack by itself.
 ///
 /// # Errors
 /// When the runtime API is lost.
 #[cfg(feature = "custom-resource")]
-pub async fn serve<F: Future<Output = Result<Value, Error>>>(
+pub async fn serve<F, G>(
     physical_id: &'static str,
     apply: impl Fn(Value) -> F,
-) -> Result<(), Error> {
+    remove: impl Fn(Value) -> G,
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<Value, Error>>,
+    G: Future<Output = Result<(), Error>>,
+{
     use lambda_runtime::{LambdaEvent, service_fn};
 
     // reqwest is built without a provider of its own; a second install only says it was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let apply = &apply;
+    let (apply, remove) = (&apply, &remove);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Request>| async move {
         let since = std::time::Instant::now();
         let mut request = event.payload;
+        let properties = request.resource_properties.take();
         let outcome = match request.request_type {
-            RequestType::Delete => Ok(json!({})),
-            _ => apply(request.resource_properties.take()).await,
+            RequestType::Delete => remove(properties).await.map(|()| json!({})),
+            _ => apply(properties).await,
         };
         if let Err(error) = &outcome {
             tracing::error!(%error, "the custom resource failed");

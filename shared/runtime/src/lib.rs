@@ -6,8 +6,10 @@ pub mod custom_resource;
 pub mod delivery;
 pub mod health;
 pub mod http;
+pub mod keys;
 pub mod plugin;
 pub mod queue;
+pub mod schedule;
 pub mod settings;
 pub mod telemetry;
 

@@ -2,26 +2,27 @@
 
 use crate::config::{ConfigError, Environment};
 use crate::http;
+use crate::keys::Keys;
 use adapter_secrets::{Edge, Secrets};
-use app::SessionKey;
-use app::ports::{ChainSettings, PortError};
+use app::ports::{ChainSettings, Clock, PortError, System};
 use app::problem::{Error, Problem};
 use domain::account::ChainId;
-use domain::session::{self, Session};
+use domain::keyring::Keyring;
+use domain::session::{self, Session, SessionError, SessionKeys};
 use lambda_http::Request;
 use std::collections::BTreeMap;
 use tokio::sync::OnceCell;
 
+pub use crate::keys::{ContentKeys, ReceiptKeys, SigningKeys, TokenKeys};
+
 /// Sessions, for functions that only callers with one may use.
 #[derive(Debug)]
 pub struct Sessions {
-    secrets: Secrets,
-    id: String,
-    key: OnceCell<SessionKey>,
+    keys: Keys,
 }
 
 impl Sessions {
-    /// With the key in the secret that `SESSION_SECRET` names.
+    /// With the keys in the secret that `SESSION_SECRET` names.
     ///
     /// # Errors
     /// Names a missing variable.
@@ -29,16 +30,15 @@ impl Sessions {
         environment: &Environment,
         aws: &aws_config::SdkConfig,
     ) -> Result<Self, ConfigError> {
-        let id = environment.text("SESSION_SECRET")?;
-        Ok(Self { secrets: Secrets::new(aws), id, key: OnceCell::new() })
+        Ok(Self { keys: Keys::new(environment, aws, "SESSION_SECRET")? })
     }
 
-    /// The key.
+    /// The live keys.
     ///
     /// # Errors
-    /// When it can't be read.
-    pub async fn key(&self) -> Result<SessionKey, PortError> {
-        self.key.get_or_try_init(|| self.secrets.session_key(&self.id)).await.copied()
+    /// When they can't be read.
+    pub async fn keys(&self) -> Result<SessionKeys, PortError> {
+        live(&*self.keys.ring().await?)
     }
 
     /// The session that a request shows.
@@ -55,9 +55,21 @@ impl Sessions {
     /// 401 when it shows one that is not valid.
     pub async fn caller_if_any(&self, request: &Request) -> Result<Option<Session>, Error> {
         let Some(token) = http::bearer(request)? else { return Ok(None) };
-        let now = app::ports::Clock::now(&app::ports::System);
-        Ok(Some(session::verify(&self.key().await?.0, token, now)?))
+        let now = System.now();
+        let verified = match session::verify(&self.keys().await?, token, now) {
+            // Another function may know a newer key than is remembered here.
+            Err(SessionError::UnknownKey) => {
+                session::verify(&live(&*self.keys.ring_anew().await?)?, token, now)
+            }
+            verified => verified,
+        };
+        Ok(Some(verified?))
     }
+}
+
+fn live(ring: &Keyring) -> Result<SessionKeys, PortError> {
+    let keys = SessionKeys::of(ring, System.now());
+    keys.ok_or_else(|| PortError::new("keys", "there is no session key to go on with"))
 }
 
 /// Where viewers come.

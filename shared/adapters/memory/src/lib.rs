@@ -5,6 +5,7 @@
 
 pub mod arrange;
 mod grants;
+mod keys;
 
 use app::apply_revocations::RevokeMessage;
 use app::gate::FactMemory;
@@ -40,7 +41,8 @@ pub struct Memory {
     /// The time.
     pub now: AtomicU64,
     counter: AtomicU64,
-    faults: Mutex<HashMap<&'static str, u32>>,
+    /// How many calls of a method still go well, and how many fail after them.
+    faults: Mutex<HashMap<&'static str, (u32, u32)>>,
     rivals: Mutex<HashMap<&'static str, Rival>>,
     /// Used nonces.
     pub nonces: Mutex<BTreeSet<String>>,
@@ -95,6 +97,8 @@ pub struct Memory {
     pub fact_memory: FactMemory,
     /// What a probe answers.
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
+    /// Keyrings.
+    pub keys: keys::Keys,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
 }
@@ -128,7 +132,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Memory {
     /// Makes the next `times` calls of `method`, as in `video.get`, fail before they do anything.
     pub fn fail(&self, method: &'static str, times: u32) {
-        lock(&self.faults).insert(method, times);
+        self.fail_after(method, 0, times);
+    }
+
+    /// The same, after `survived` more calls that go well.
+    pub fn fail_after(&self, method: &'static str, survived: u32, times: u32) {
+        lock(&self.faults).insert(method, (survived, times));
     }
 
     /// Does `step` once, just before the next call of `method`: a rival, in the middle of it all.
@@ -143,7 +152,11 @@ impl Memory {
             step(self);
         }
         match lock(&self.faults).get_mut(method) {
-            Some(left) if *left > 0 => {
+            Some((survived, _)) if *survived > 0 => {
+                *survived -= 1;
+                Ok(())
+            }
+            Some((_, left)) if *left > 0 => {
                 *left -= 1;
                 Err(PortError::new("memory", method))
             }

@@ -1,13 +1,14 @@
 //! Secrets and settings, from Secrets Manager. Values never reach a log: errors name the secret.
 
-use app::SessionKey;
+mod keyrings;
+
+pub use keyrings::Keyrings;
+
 use app::ports::{ChainSettings, PortError};
 use aws_sdk_secretsmanager::Client;
 use domain::account::ChainId;
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Reads and makes secrets.
@@ -25,40 +26,10 @@ pub struct Edge {
     pub signing_domain: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SessionSecret {
-    key: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SigningSecret {
-    private_key: String,
-}
-
 impl Secrets {
     /// With the credentials of `config`.
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         Self { client: Client::new(config) }
-    }
-
-    /// The session and nonce key.
-    ///
-    /// # Errors
-    /// When it can't be read or is not 32 bytes.
-    pub async fn session_key(&self, id: &str) -> Result<SessionKey, PortError> {
-        let secret: SessionSecret = self.read(id).await?;
-        let mut key = [0; 32];
-        hex::decode_to_slice(secret.key, &mut key).map_err(|_| shape(id))?;
-        Ok(SessionKey(key))
-    }
-
-    /// The key that signs for CloudFront.
-    ///
-    /// # Errors
-    /// When it can't be read or is no P-256 key.
-    pub async fn signing_key(&self, id: &str) -> Result<SigningKey, PortError> {
-        let secret: SigningSecret = self.read(id).await?;
-        SigningKey::from_pkcs8_pem(&secret.private_key).map_err(|_| shape(id))
     }
 
     /// Where viewers come.
@@ -80,44 +51,22 @@ impl Secrets {
         })
     }
 
-    /// Makes the session key unless there is one.
-    ///
-    /// # Errors
-    /// When the secret can't be read or written.
-    pub async fn ensure_session_key(&self, id: &str, random: [u8; 32]) -> Result<(), PortError> {
-        if self.value(id).await?.is_none() {
-            self.write(id, &SessionSecret { key: hex::encode(random) }).await?;
-        }
-        Ok(())
-    }
-
-    /// Makes the signing key unless there is one; answers with its public half in PEM.
-    ///
-    /// # Errors
-    /// When the secret can't be read or written, or holds something else.
-    pub async fn ensure_signing_key(
-        &self,
-        id: &str,
-        fresh: SigningKey,
-    ) -> Result<String, PortError> {
-        let key = if self.value(id).await?.is_some() {
-            self.signing_key(id).await?
-        } else {
-            let pem = fresh.to_pkcs8_pem(LineEnding::LF).map_err(|_| shape(id))?;
-            self.write(id, &SigningSecret { private_key: pem.to_string() }).await?;
-            fresh
-        };
-        key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|_| shape(id))
-    }
-
     async fn read<T: DeserializeOwned>(&self, id: &str) -> Result<T, PortError> {
         let text = self.value(id).await?.ok_or_else(|| missing(id))?;
         serde_json::from_str(&text).map_err(|_| shape(id))
     }
 
     async fn value(&self, id: &str) -> Result<Option<String>, PortError> {
+        Ok(self.versioned(id).await?.map(|(text, _)| text))
+    }
+
+    /// A secret's current value and the name of its version.
+    async fn versioned(&self, id: &str) -> Result<Option<(String, String)>, PortError> {
         match self.client.get_secret_value().secret_id(id).send().await {
-            Ok(answer) => Ok(answer.secret_string.filter(|text| !text.is_empty())),
+            Ok(answer) => {
+                let text = answer.secret_string.filter(|text| !text.is_empty());
+                Ok(text.map(|text| (text, answer.version_id.unwrap_or_default())))
+            }
             Err(error)
                 if error.as_service_error().is_some_and(|error| {
                     // A secret without any version answers as if it were not there.
@@ -128,18 +77,6 @@ impl Secrets {
             }
             Err(error) => Err(adapter_aws::failed("secretsmanager", &error)),
         }
-    }
-
-    async fn write(&self, id: &str, value: &impl Serialize) -> Result<(), PortError> {
-        let text = serde_json::to_string(value).map_err(|_| shape(id))?;
-        self.client
-            .put_secret_value()
-            .secret_id(id)
-            .secret_string(text)
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| adapter_aws::failed("secretsmanager", &error))
     }
 }
 

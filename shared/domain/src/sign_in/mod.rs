@@ -22,8 +22,8 @@ pub struct Expected<'a> {
     pub origin: &'a str,
     /// The authority that asks for the signature, as in `d1.cloudfront.net`.
     pub domain: &'a str,
-    /// The nonces' key.
-    pub key: &'a [u8; 32],
+    /// The nonces' keys; any may have made one.
+    pub keys: &'a [[u8; 32]],
     /// How long a nonce lives; a message is not older.
     pub lifetime: Seconds,
     /// Now.
@@ -141,7 +141,7 @@ pub fn verify(
     message.check(expected)?;
     let Message { account, nonce, .. } = message;
     let nonce_expires_at =
-        nonce::check(expected.key, &nonce, expected.domain, &account, expected.now)?;
+        nonce::check(expected.keys, &nonce, expected.domain, &account, expected.now)?;
     SignedIn { account, nonce, nonce_expires_at }.by(text, signature)
 }
 
@@ -234,7 +234,7 @@ mod tests {
         Expected {
             origin: "https://film.example",
             domain: "film.example",
-            key: &KEY,
+            keys: &[KEY],
             lifetime: 300,
             now: NOW,
         }
@@ -381,7 +381,7 @@ mod tests {
         {
             let text = key.fresh();
             let good = key.sign(&text);
-            let elsewhere = Expected { key: &[4; 32], ..expected() };
+            let elsewhere = Expected { keys: &[[4; 32]], ..expected() };
             assert_eq!(
                 verify(&elsewhere, &text, &good),
                 Err(SignInError::Nonce(nonce::NonceError::Foreign))

@@ -1,0 +1,3 @@
+//! CloudFront, seen from the inside: what the edge must know.
+
+pub mod keys;

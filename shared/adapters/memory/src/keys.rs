@@ -1,0 +1,67 @@
+//! Keyrings, and the place where their keys must be known.
+
+use crate::{Memory, lock};
+use app::ports::{KeyPlace, KeyringStore, PortError, StoredKeyring};
+use domain::keyring::{Key, KeyKind, Keyring};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// Keyrings by kind, and how often each was written.
+    pub rings: Mutex<BTreeMap<KeyKind, (u64, Keyring)>>,
+    /// The ids of the keys that are known outside, and how often that changed.
+    pub outside: Mutex<(u64, Vec<String>)>,
+}
+
+impl KeyringStore for Memory {
+    async fn load(&self, kind: KeyKind) -> Result<StoredKeyring, PortError> {
+        self.step("keys.load").await?;
+        let rings = lock(&self.keys.rings);
+        Ok(rings.get(&kind).map_or_else(StoredKeyring::default, |(version, keyring)| {
+            StoredKeyring { version: Some(version.to_string()), keyring: keyring.clone() }
+        }))
+    }
+
+    async fn replace(
+        &self,
+        kind: KeyKind,
+        loaded: &StoredKeyring,
+        keyring: &Keyring,
+    ) -> Result<bool, PortError> {
+        self.step("keys.replace").await?;
+        let mut rings = lock(&self.keys.rings);
+        let version = rings.get(&kind).map(|(version, _)| version.to_string());
+        if version != loaded.version {
+            return Ok(false);
+        }
+        let next = rings.get(&kind).map_or(1, |(version, _)| version + 1);
+        rings.insert(kind, (next, keyring.clone()));
+        Ok(true)
+    }
+}
+
+impl KeyPlace for Memory {
+    async fn look(&self) -> Result<Option<String>, PortError> {
+        self.step("keys.look").await?;
+        Ok(Some(lock(&self.keys.outside).0.to_string()))
+    }
+
+    async fn publish(
+        &self,
+        seen: Option<&str>,
+        keys: &[Key],
+    ) -> Result<Option<Vec<(String, String)>>, PortError> {
+        self.step("keys.publish").await?;
+        let mut outside = lock(&self.keys.outside);
+        let ids: Vec<_> = keys.iter().map(|key| key.id.clone()).collect();
+        if outside.1 != ids {
+            if seen != Some(outside.0.to_string().as_str()) {
+                return Ok(None);
+            }
+            *outside = (outside.0 + 1, ids.clone());
+        }
+        Ok(Some(ids.into_iter().map(|id| (id.clone(), format!("K-{id}"))).collect()))
+    }
+}
