@@ -4,6 +4,7 @@
 //! by side really interleaves; then it fails, or lets a rival in, where a test has arranged that.
 
 pub mod arrange;
+pub mod watch;
 
 use app::gate::FactMemory;
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
@@ -85,6 +86,8 @@ pub struct Memory {
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
+    /// What watching chains needs.
+    pub watch: watch::Watch,
 }
 
 /// A job of the other service.
