@@ -21,6 +21,12 @@ const MAX_FACTS: usize = 2_500;
 /// How many messages are sent at the same time.
 const AT_ONCE: usize = 16;
 
+/// When [`Notices`] tell again where functions remember facts for so many seconds: later than they
+/// do, as far as a queue keeps a message back.
+pub fn again_after(facts: Seconds) -> Seconds {
+    facts.saturating_add(10).min(900)
+}
+
 /// How those are told who forget and decide again.
 #[derive(Debug)]
 pub struct Notices<'a, F, Q> {

@@ -3,7 +3,7 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CHAIN, CONTRACT, CREATOR, OTHER_CONTRACT, VIDEO, VIEWER, balance_of, policy,
+    CHAIN, CONTRACT, CREATOR, OTHER_CONTRACT, VIEWER, balance_of, policy,
 };
 use adapter_memory::watch::{AGAIN, TERMS, transfer, watched};
 use app::ports::{FactStore, Resting};
@@ -48,7 +48,7 @@ async fn followed() -> Memory {
 
 async fn remember(memory: &Memory, question: &Question) {
     let fact = Fact { answer: Answer::Bytes(vec![1]), place: None, read_at: 1 };
-    memory.put(&[(question.key(), fact)], u64::MAX).await.unwrap();
+    FactStore::put(memory, &[(question.key(), fact)], u64::MAX).await.unwrap();
 }
 
 async fn remembers(memory: &Memory, question: &Question) -> bool {
@@ -478,10 +478,4 @@ async fn grants_that_are_due_are_asked_for_once_in_a_while() {
     memory.fail("reviews.send", 1);
     assert!(memory.watcher().remind().await.is_err());
     assert_eq!(remind().await.len(), 2);
-}
-
-#[test]
-fn the_scene_names_its_video() {
-    let memory = watched();
-    assert!(memory.video().unwrap().policy.is_some() && VIDEO.len() == 32);
 }

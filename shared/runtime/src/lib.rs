@@ -7,6 +7,7 @@ pub mod health;
 pub mod http;
 pub mod plugin;
 pub mod queue;
+pub mod schedule;
 pub mod settings;
 pub mod telemetry;
 

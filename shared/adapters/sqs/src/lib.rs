@@ -2,7 +2,11 @@
 
 use app::ports::{PortError, Queue};
 use aws_sdk_sqs::Client;
+use domain::Seconds;
 use serde::Serialize;
+
+/// SQS keeps no message back for longer, in seconds.
+const LONGEST_DELAY: Seconds = 900;
 
 /// One queue.
 #[derive(Debug, Clone)]
@@ -48,6 +52,12 @@ impl Sqs {
 
 impl<Message: Serialize> Queue<Message> for Sqs {
     async fn send(&self, message: &Message) -> Result<(), PortError> {
+        self.send_later(message, 0).await
+    }
+
+    async fn send_later(&self, message: &Message, seconds: Seconds) -> Result<(), PortError> {
+        // A FIFO queue knows no delay of single messages, and refuses one.
+        let delay = i32::try_from(seconds.min(LONGEST_DELAY)).ok().filter(|delay| *delay > 0);
         let body = serde_json::to_value(message).map_err(|error| PortError::new("sqs", error))?;
         let group = self.group.and_then(|field| body[field].as_str()).map(str::to_owned);
         // Every message counts: one that was lost is sent again with the same text, and the queue
@@ -58,6 +68,7 @@ impl<Message: Serialize> Queue<Message> for Sqs {
             .queue_url(&self.url)
             .set_message_group_id(group)
             .set_message_deduplication_id(unlike_any)
+            .set_delay_seconds(delay)
             .message_body(body.to_string())
             .send()
             .await
