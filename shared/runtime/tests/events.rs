@@ -26,10 +26,12 @@ use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
+use app::receive_webhook::{Delivery, receive_webhook};
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Signer, Wanted, sign_playlist};
+use app::touched::Notices;
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
@@ -38,9 +40,12 @@ use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{self, Grant};
 use domain::session::{self, Holder, Session};
 use domain::video::{Stage, video_of_source};
+use domain::webhook::Hooks;
 use lambda_http::Request;
 use runtime::custom_resource;
+use runtime::schedule::Tick;
 use runtime::{http, plugin, queue};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -244,6 +249,18 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let wanted = Wanted { video: &id, name: &name, token: &token };
             sign_playlist(m, m, m, m, &signer, &wanted).await?;
         }
+        "webhook-chain" => {
+            let provider = &http::path(request, "provider")?;
+            let key = "whsec_0707070707070707";
+            let hooks = json!({"alchemy": [{"chain": "eip155:1", "signing_key": key}]});
+            let hooks = &Hooks::read(&hooks.to_string()).unwrap();
+            let header = &|name| http::only_header(request, name);
+            let delivery = &Delivery { provider, header, body: request.body() };
+            let notices = &Notices { facts: m, reviews: m, again_after: 70 };
+            let policies = (m, &m.watch.memory.book);
+            receive_webhook(m, policies, m, notices, hooks, delivery).await?;
+            assert_eq!(m.take_reviews().len(), 4);
+        }
         "health" => {}
         other => panic!("{other} answers no requests"),
     }
@@ -298,6 +315,10 @@ fn judge(function: &str, text: &str) -> Result<(), Refusal> {
             serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert!(request.resource_properties.is_object());
         return Ok(());
+    }
+    if function == "ownership-watch" {
+        let event = serde_json::from_str::<Value>(text).unwrap();
+        return Tick::deserialize(event).map(drop).map_err(|_| UNREADABLE);
     }
     if function.starts_with("plugin-") {
         let event: Value = serde_json::from_str(text).map_err(|_| UNREADABLE)?;

@@ -58,7 +58,7 @@ async fn logs_are_told_of_their_blocks() {
     assert_eq!(connected.at(CHAIN, 1000).await.unwrap(), head);
     assert_eq!(told(&connected, 990, 1000).await, [1]);
     assert_eq!(told(&connected, LOGGED, LOGGED).await, [1]);
-    assert_eq!(told(&connected, 996, 1000).await, []);
+    assert!(told(&connected, 996, 1000).await.is_empty());
     assert!(connected.at(CHAIN, 1001).await.is_err());
     assert!(connected.newest(5).await.is_err());
 }

@@ -1,5 +1,7 @@
 //! Secrets and settings, from Secrets Manager. Values never reach a log: errors name the secret.
 
+mod hooks;
+
 use app::SessionKey;
 use app::ports::{ChainSettings, PortError};
 use aws_sdk_secretsmanager::Client;
