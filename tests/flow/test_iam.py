@@ -29,6 +29,8 @@ LACKS = {
     "TranscodePlan": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
     "TranscodeWork": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),
     "TranscodePublish": ("s3", "get_object", lambda stack: {"Bucket": stack.output("UploadsBucketName"), "Key": "uploads/x/source"}),
+    "OwnershipWatch": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("GrantsTableName"), "Item": {"grant": {"S": "x"}}}),
+    "WebhookChain": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("FactsTableName"), "Item": {"fact": {"S": "x"}}}),
     "StackKeys": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("EdgeSecretArn")}),
     "KeyRotate": ("cloudfront", "list_distributions", lambda stack: {}),
     "StackPage": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),

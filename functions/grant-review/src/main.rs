@@ -1,6 +1,6 @@
 //! SQS: something that live grants rest on has changed.
 
-use adapter_dynamodb::{Grants, Videos};
+use adapter_dynamodb::{Grants, PolicyList, Videos};
 use adapter_sqs::Sqs;
 use app::ports::System;
 use app::review_grants::review_grants;
@@ -12,12 +12,15 @@ fn main() -> Result<(), runtime::Error> {
         let aws = runtime::aws::config().await;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
         let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
-        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        let table = environment.text("VIDEOS_TABLE")?;
+        let (videos, policies) = (&Videos::new(&aws, &table), &PolicyList::new(&aws, &table));
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
+        let reviews = &own.clone();
         queue::serve("grant-review", own, async move |message| {
             let gate = &gatehouse.gate(true).await?;
-            review_grants(&System, videos, grants, gate, edge, &message.json()?).await
+            let review = &message.json()?;
+            review_grants(&System, videos, policies, grants, gate, edge, reviews, review).await
         })
         .await
     })

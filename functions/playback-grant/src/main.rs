@@ -1,6 +1,7 @@
 //! `POST /v1/videos/{id}/playback`
 
 use adapter_dynamodb::{Grants, Videos};
+use adapter_sqs::Sqs;
 use app::grant_playback::{Viewing, grant_playback};
 use app::ports::System;
 use runtime::delivery::Delivery;
@@ -17,6 +18,7 @@ fn main() -> Result<(), runtime::Error> {
         let table = environment.text("VIDEOS_TABLE")?;
         let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?, &table);
         let videos = &Videos::new(&aws, &table);
+        let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let video = &http::video_id(&request)?;
@@ -24,7 +26,8 @@ fn main() -> Result<(), runtime::Error> {
             let gate = &gatehouse.gate(true).await?;
             let terms = &delivery.terms().await?;
             let viewing = &Viewing { caller, video, wish };
-            let playback = grant_playback(&System, videos, grants, gate, terms, viewing).await?;
+            let playback =
+                grant_playback(&System, videos, grants, edge, gate, terms, viewing).await?;
             Reply::playback(&playback)
         })
         .await

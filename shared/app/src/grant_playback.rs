@@ -9,13 +9,13 @@ use crate::ports::{
 };
 use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
-use domain::Seconds;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
 use domain::policy::Streams;
 use domain::session::{Holder, Session};
 use domain::video::Video;
+use std::collections::BTreeMap;
 
 /// How often a decision is made anew because the policy changed under it.
 const ATTEMPTS: usize = 3;
@@ -72,7 +72,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         let now = system.now();
         let id = GrantId::new(caller.account(), now, system.bytes());
         let token = GrantToken::new(id, system.bytes());
-        let mut grant = Grant {
+        let grant = Grant {
             grant: token.id.clone(),
             secret: token.digest(),
             video: video.id.clone(),
@@ -82,14 +82,16 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             carrier: wish.carrier,
             policy_revision: video.policy_revision,
             created_at: now,
-            expires_at: decision.until.unwrap_or(Seconds::MAX).min(now + lifetime(&video, terms)),
-            review_at: decision.review_at,
-            accounts: decision.accounts.clone(),
-            grace: decision.grace,
+            expires_at: now + lifetime(&video, terms),
+            review_at: None,
+            cluster: None,
+            accounts: Vec::new(),
+            grace: false,
             leases: Vec::new(),
             lease_until: None,
             ended: None,
         };
+        let mut grant = grant.decided(&decision, video.policy_revision);
         if let Some(streams) = limits(&video, &grant) {
             let places = (streams, &*decision.tokens, terms.lease);
             hold(system, grants, revocations, places, &mut grant).await?;
@@ -158,7 +160,7 @@ pub(crate) async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
         until: None,
         review_at: None,
         tokens: Vec::new(),
-        accounts: Vec::new(),
+        accounts: BTreeMap::new(),
         grace: false,
     };
     if is_owner(video, wallets) {

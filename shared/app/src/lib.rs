@@ -22,6 +22,7 @@ pub mod ports;
 pub mod problem;
 pub mod publish_video;
 pub mod read_video;
+pub mod receive_webhook;
 pub mod renew_grant;
 pub mod request_nonce;
 pub mod review_grants;
@@ -30,7 +31,9 @@ pub mod run_task;
 pub mod set_policy;
 pub mod set_subtitle;
 pub mod sign_playlist;
+pub mod touched;
 pub mod verify_policy;
+pub mod watch_chain;
 
 use domain::session::Session;
 use domain::video::Video;

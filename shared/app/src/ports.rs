@@ -5,7 +5,7 @@
 #![expect(async_fn_in_trait, reason = "callers are generic over concrete adapters")]
 
 use domain::Seconds;
-use domain::account::{Address, ChainId, Genesis, Wallet};
+use domain::account::{Address, ChainId, Genesis, Pubkey, Wallet};
 use domain::conversion::{Conversion, JobState};
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::{Ended, Grant, GrantId};
@@ -15,8 +15,10 @@ use domain::lease::Sheet;
 use domain::policy::Policy;
 use domain::presentation::Piece;
 use domain::subtitle::Uploaded;
+use domain::transfer::Log;
 use domain::upload::Part;
 use domain::video::{Stage, Task, Video};
+use domain::watch::Cursor;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -384,6 +386,103 @@ pub trait FactStore {
     async fn put(&self, facts: &[(String, Fact)], until: Seconds) -> Result<(), PortError>;
     /// Forgets facts: what they tell of has changed.
     async fn evict(&self, keys: &[String]) -> Result<(), PortError>;
+}
+
+/// Waits. Use cases that last need it, and have no clock of their own to wait by.
+pub trait Pace {
+    /// For so many seconds.
+    async fn wait(&self, seconds: Seconds);
+}
+
+/// Who is at work on what only one may be at work on.
+pub trait Leases {
+    /// Takes a lease until some time, or renews it for the holder; false if another has it.
+    async fn take(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Seconds,
+        until: Seconds,
+    ) -> Result<bool, PortError>;
+    /// Gives it back, if it is the holder's.
+    async fn release(&self, name: &str, holder: &str) -> Result<(), PortError>;
+}
+
+/// How far chains have been followed.
+pub trait Cursors {
+    /// Reads one, as of now.
+    async fn get(&self, chain: ChainId) -> Result<Option<Cursor>, PortError>;
+    /// Writes one with the next revision, if its own is the newest; false if it is not. A revision
+    /// of 0 was never written.
+    async fn put(&self, cursor: &Cursor) -> Result<bool, PortError>;
+}
+
+/// The policies of all videos.
+pub trait Policies {
+    /// Each with its video's id. Those of videos that are being deleted may be missing.
+    async fn all(&self) -> Result<Vec<(String, Policy)>, PortError>;
+}
+
+/// A block, and when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    /// Which.
+    pub block: Block,
+    /// Its own word for its time.
+    pub time: Seconds,
+}
+
+/// Logs of a stretch of blocks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Each once, in no order.
+    pub logs: Vec<Log>,
+    /// Whether there are more than are told.
+    pub more: bool,
+}
+
+/// Follows EVM chains.
+pub trait EvmLogs {
+    /// The newest block that a quorum of providers has. Fails also where it is old.
+    async fn newest(&self, chain: u64) -> Result<Tip, PortError>;
+    /// The block that a quorum has at a height.
+    async fn at(&self, chain: u64, number: u64) -> Result<Tip, PortError>;
+    /// What any provider says was logged by `contracts`, of [`domain::transfer::topics`], from a
+    /// height to `to`; by at least a quorum of them, each of which has `to`. `None` if they refuse
+    /// so many blocks at once.
+    async fn logs(
+        &self,
+        chain: u64,
+        from: u64,
+        to: &Block,
+        contracts: &[Address],
+    ) -> Result<Option<Logs>, PortError>;
+}
+
+/// A grant that rests on accounts of a Solana cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting {
+    /// Its id.
+    pub grant: GrantId,
+    /// The accounts that it was decided by.
+    pub accounts: Vec<Pubkey>,
+}
+
+/// The grants that can still be used.
+pub trait LiveGrants {
+    /// Those that rest on a Solana cluster, with what they rest on.
+    async fn resting_on(&self, chain: Genesis) -> Result<Vec<Resting>, PortError>;
+    /// The ids of those that are to be decided again by now, the longest overdue first; not all at
+    /// once, if there are many.
+    async fn due(&self, now: Seconds) -> Result<Vec<GrantId>, PortError>;
+}
+
+/// Deliveries that have been worked on.
+pub trait Deliveries {
+    /// Whether one has been.
+    async fn is_done(&self, id: &str) -> Result<bool, PortError>;
+    /// One has been; remembered until some time.
+    async fn done(&self, id: &str, until: Seconds) -> Result<(), PortError>;
 }
 
 /// Why media work failed.

@@ -10,7 +10,6 @@ use crate::ports::{
     Clock, EvmChains, FactStore, GrantStore, Plugins, Queue, SolanaChains, VideoStore,
 };
 use crate::problem::{Error, Problem};
-use domain::grant::Grant;
 
 /// Decides again, by the video's policy of now, and hands out what the player needs for its next
 /// minutes. The token is all that is asked for: a film may be longer than a session.
@@ -34,14 +33,7 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let decision = allowed(clock, gate, &video, &grant.wallets, &grant.assets).await?;
-    let mut renewed = Grant {
-        policy_revision: video.policy_revision,
-        expires_at: decision.until.map_or(grant.expires_at, |until| until.min(grant.expires_at)),
-        review_at: decision.review_at,
-        accounts: decision.accounts.clone(),
-        grace: decision.grace,
-        ..grant.clone()
-    };
+    let mut renewed = grant.decided(&decision, video.policy_revision);
     if let Some(streams) = limits(&video, &grant) {
         let places = (streams, &*decision.tokens, terms.lease);
         hold(clock, grants, revocations, places, &mut renewed).await?;

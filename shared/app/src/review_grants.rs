@@ -5,9 +5,11 @@ use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::grant_playback::decide;
 use crate::ports::{
-    Clock, EvmChains, FactStore, GrantStore, Plugins, PortError, Queue, SolanaChains, VideoStore,
+    Clock, EvmChains, FactStore, GrantStore, Plugins, Policies, PortError, Queue, SolanaChains,
+    VideoStore,
 };
 use domain::account::{ChainId, Wallet};
+use domain::condition::Condition;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{EndReason, Grant, GrantId};
 use domain::video::Video;
@@ -17,10 +19,12 @@ use std::collections::BTreeMap;
 
 /// How many decisions are made side by side.
 const AT_ONCE: usize = 16;
+/// How many grants are decided by one message, where it might be about many.
+const TOGETHER: usize = 50;
 
 /// Which grants to decide again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "review", rename_all = "lowercase")]
+#[serde(tag = "review", rename_all = "lowercase", deny_unknown_fields)]
 pub enum ReviewMessage {
     /// A wallet's: what it holds has changed.
     Wallet {
@@ -41,41 +45,70 @@ pub enum ReviewMessage {
     Grants {
         /// Which.
         ids: Vec<GrantId>,
+        /// Whether those end that can't be decided.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
-    /// These, whose chain can't be read for too long: they end unless they are good without it.
-    Lost {
-        /// Which chain.
+    /// All that rest on a chain, of which anything may have changed.
+    Chain {
+        /// Which.
         chain: ChainId,
-        /// Which grants.
-        ids: Vec<GrantId>,
+        /// Whether it can't be read for too long: then those end that need it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
 }
 
-/// Decides the grants of a message again.
+/// Decides the grants of a message again; of many it makes many messages.
 ///
 /// # Errors
 /// When something can't be read or told, or a decision doesn't know yet of the block that the
 /// message is about: what is left is to be done again.
+#[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     clock: &impl Clock,
     videos: &impl VideoStore,
+    policies: &impl Policies,
     grants: &impl GrantStore,
     gate: &Gate<'_, E, S, P, F>,
     revocations: &impl Queue<RevokeMessage>,
+    reviews: &impl Queue<ReviewMessage>,
     message: &ReviewMessage,
 ) -> Result<(), PortError> {
     let now = clock.now();
     let found = match message {
         ReviewMessage::Wallet { wallet, .. } => grants.of_wallet(*wallet, now).await?,
         ReviewMessage::Video { video } => grants.of_video(video, now).await?,
-        ReviewMessage::Grants { ids } | ReviewMessage::Lost { ids, .. } => {
+        ReviewMessage::Grants { ids, .. } => {
             let mut found = Vec::new();
             for id in ids {
-                found.extend(grants.get(id).await?.filter(|grant| grant.is_live(now)));
+                found.extend(grants.get(id).await?.filter(|grant| grant.is_open(now)));
+            }
+            found
+        }
+        ReviewMessage::Chain { chain, .. } => {
+            let mut found = Vec::new();
+            for (video, policy) in policies.all().await? {
+                let rests = |(_, condition): (_, &Condition)| condition.chain() == Some(*chain);
+                if policy.conditions().into_iter().any(rests) {
+                    found.extend(grants.of_video(&video, now).await?);
+                }
             }
             found
         }
     };
+    let lost = matches!(
+        message,
+        ReviewMessage::Grants { lost: true, .. } | ReviewMessage::Chain { lost: true, .. }
+    );
+    let many = matches!(message, ReviewMessage::Video { .. } | ReviewMessage::Chain { .. });
+    if many && found.len() > TOGETHER {
+        for some in found.chunks(TOGETHER) {
+            let ids = some.iter().map(|grant| grant.grant.clone()).collect();
+            reviews.send(&ReviewMessage::Grants { ids, lost }).await?;
+        }
+        return Ok(());
+    }
     let mut films: BTreeMap<&str, Option<Video>> = BTreeMap::new();
     for grant in &found {
         if !films.contains_key(&*grant.video) {
@@ -86,11 +119,14 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     let films = &films;
     let reviewed: Vec<_> = stream::iter(&found)
         .map(|grant| async move {
+            if !grant.is_live(now) {
+                return (grant, Review::End(EndReason::Lapsed));
+            }
             let Some(video) = films.get(&*grant.video).and_then(Option::as_ref) else {
                 return (grant, Review::End(EndReason::Deleted));
             };
             let decision = decide(clock, gate, video, &grant.wallets, &grant.assets).await;
-            (grant, review(message, grant, video, decision))
+            (grant, review(message, lost, grant, video, decision))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -129,7 +165,13 @@ enum Review {
     Unknown,
 }
 
-fn review(message: &ReviewMessage, grant: &Grant, video: &Video, decision: Decision) -> Review {
+fn review(
+    message: &ReviewMessage,
+    lost: bool,
+    grant: &Grant,
+    video: &Video,
+    decision: Decision,
+) -> Review {
     if let ReviewMessage::Wallet { chain, at: Some(at), .. } = message {
         let behind = decision.conditions.iter().any(|outcome| {
             let place = outcome.block.as_ref().map(|block| block.number).or(outcome.slot);
@@ -139,18 +181,8 @@ fn review(message: &ReviewMessage, grant: &Grant, video: &Video, decision: Decis
             return Review::Unknown;
         }
     }
-    let lost = matches!(message, ReviewMessage::Lost { .. });
     match decision.verdict {
-        Verdict::Yes => Review::Keep(Box::new(Grant {
-            policy_revision: video.policy_revision,
-            expires_at: decision
-                .until
-                .map_or(grant.expires_at, |until| until.min(grant.expires_at)),
-            review_at: decision.review_at,
-            accounts: decision.accounts,
-            grace: decision.grace,
-            ..grant.clone()
-        })),
+        Verdict::Yes => Review::Keep(Box::new(grant.decided(&decision, video.policy_revision))),
         Verdict::No => Review::End(EndReason::Refused),
         Verdict::Unknown if lost => Review::End(EndReason::ChainLost),
         Verdict::Unknown => Review::Unknown,

@@ -250,10 +250,10 @@ async fn a_chain_that_can_t_be_read_ends_nothing_until_it_is_given_up() {
     let playback = watch(&memory, VIEWER, Carrier::Query).await;
     memory.holds(CONTRACT, VIEWER, Unknown);
     let ids = vec![playback.grant.id.clone()];
-    let message = ReviewMessage::Grants { ids: ids.clone() };
+    let message = ReviewMessage::Grants { ids: ids.clone(), lost: false };
     assert!(review(&memory, &message).await.is_err());
     assert_eq!(end_of(&memory, &playback.grant.id), None);
-    review(&memory, &ReviewMessage::Lost { chain: CHAIN, ids }).await.unwrap();
+    review(&memory, &ReviewMessage::Grants { ids, lost: true }).await.unwrap();
     assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::ChainLost));
 }
 

@@ -7,7 +7,7 @@ use crate::fact::{Block, Fact, Place, Question, SolanaRead};
 use crate::leaf::{Asker, Asset, Finding, Manner, Viewer, evaluate};
 use crate::policy::{Policy, Rule};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Yes, no, or not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,9 +109,9 @@ pub struct Decision {
     /// The single tokens that let in, where it is known which they are.
     #[serde(skip)]
     pub tokens: Vec<Asset>,
-    /// The Solana accounts that were read.
+    /// The Solana accounts that were read, by cluster.
     #[serde(skip)]
-    pub accounts: Vec<Pubkey>,
+    pub accounts: BTreeMap<Genesis, Vec<Pubkey>>,
     /// Whether an older answer stands in somewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub grace: bool,
@@ -258,8 +258,10 @@ impl Plan {
             });
         }
         let verdict = self.root.weigh(&verdicts);
-        let mut accounts: Vec<_> = facts.known.keys().filter_map(solana_account).collect();
-        accounts.sort_unstable();
+        let mut accounts: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (cluster, account) in facts.known.keys().filter_map(solana_account) {
+            accounts.entry(cluster).or_default().push(account);
+        }
         let grace = !facts.graced.is_empty();
         Decision { verdict, conditions, until, review_at, tokens, accounts, grace }
     }
@@ -276,9 +278,9 @@ impl Leaf {
     }
 }
 
-fn solana_account(question: &Question) -> Option<Pubkey> {
+fn solana_account(question: &Question) -> Option<(Genesis, Pubkey)> {
     match question {
-        Question::Solana(_, SolanaRead::Account(key)) => Some(*key),
+        Question::Solana(cluster, SolanaRead::Account(key)) => Some((*cluster, *key)),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Seconds;
 use crate::account::{Account, ChainId, Pubkey};
+use crate::decision::Decision;
 use crate::leaf::Asset;
 use crate::session::Holder;
 use serde::{Deserialize, Serialize};
@@ -205,7 +206,10 @@ pub struct Grant {
     /// When it has to be decided again, if it rests on what no event tells of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_at: Option<Seconds>,
-    /// The Solana accounts that it rests on.
+    /// The Solana cluster that it rests on, if it does: the first, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ChainId>,
+    /// The accounts there that it was decided by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Pubkey>,
     /// It rests on an older answer, given while a chain could not be read.
@@ -252,10 +256,35 @@ pub enum EndReason {
 }
 
 impl Grant {
-    /// Whether it may still be used.
+    /// Whether its time is not over, and nobody ended it.
+    pub fn is_open(&self, now: Seconds) -> bool {
+        self.ended.is_none() && now < self.expires_at
+    }
+
+    /// Whether it may still be used: one whose lease has lapsed may not, and is yet to be ended.
     pub fn is_live(&self, now: Seconds) -> bool {
-        let lapsed = self.lease_until.is_some_and(|until| until <= now);
-        self.ended.is_none() && now < self.expires_at && !lapsed
+        self.is_open(now) && self.lease_until.is_none_or(|until| now < until)
+    }
+
+    /// When it has to be looked at again at the latest.
+    pub fn due_at(&self) -> Option<Seconds> {
+        [self.review_at, self.lease_until].into_iter().flatten().min()
+    }
+
+    /// This grant as a decision says that it goes on: never longer than it did.
+    pub fn decided(&self, decision: &Decision, policy_revision: u64) -> Self {
+        let expires_at = decision.until.map_or(self.expires_at, |until| until.min(self.expires_at));
+        let first = decision.accounts.first_key_value();
+        let accounts = first.map(|(_, accounts)| accounts.clone()).unwrap_or_default();
+        Self {
+            policy_revision,
+            expires_at,
+            review_at: decision.review_at,
+            cluster: first.map(|(cluster, _)| ChainId::Solana(*cluster)),
+            accounts,
+            grace: decision.grace,
+            ..self.clone()
+        }
     }
 
     /// Whether a decision has changed what is written down of it.

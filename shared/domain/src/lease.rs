@@ -153,6 +153,7 @@ mod tests {
             created_at: issued_at,
             expires_at: 9000,
             review_at: None,
+            cluster: None,
             accounts: Vec::new(),
             grace: false,
             leases: Vec::new(),

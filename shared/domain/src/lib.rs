@@ -28,8 +28,11 @@ pub mod session;
 pub mod sign_in;
 pub mod storyboard;
 pub mod subtitle;
+pub mod transfer;
 pub mod upload;
 pub mod video;
+pub mod watch;
+pub mod webhook;
 
 /// Seconds since the Unix epoch.
 pub type Seconds = u64;

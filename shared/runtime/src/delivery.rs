@@ -48,11 +48,12 @@ pub struct Delivery {
     longest: Seconds,
     pause: Seconds,
     cookie: Seconds,
+    lease: Seconds,
 }
 
 impl Delivery {
-    /// By what [`EdgeSigner::new`] needs, and `TOKEN_SECRET`, `GRANT_MINUTES`, `PAUSE_MINUTES` and
-    /// `COOKIE_SECONDS`.
+    /// By what [`EdgeSigner::new`] needs, and `TOKEN_SECRET`, `GRANT_MINUTES`, `PAUSE_MINUTES`,
+    /// `COOKIE_SECONDS` and `LEASE_SECONDS`.
     ///
     /// # Errors
     /// Names a variable that is missing or can't be.
@@ -66,6 +67,7 @@ impl Delivery {
             longest: environment.number("GRANT_MINUTES")? * 60,
             pause: environment.number_from_zero("PAUSE_MINUTES")? * 60,
             cookie: environment.number("COOKIE_SECONDS")?,
+            lease: environment.number("LEASE_SECONDS")?,
         })
     }
 
@@ -80,6 +82,7 @@ impl Delivery {
             longest: self.longest,
             pause: self.pause,
             cookie: self.cookie,
+            lease: self.lease,
         })
     }
 }

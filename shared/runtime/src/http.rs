@@ -244,6 +244,13 @@ pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters().first(name).map(str::to_owned)
 }
 
+/// The value of a header that is there exactly once.
+pub fn only_header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    let mut values = request.headers().get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}
+
 /// The route that was asked for, as in `GET /v1/videos`.
 pub fn route_key(request: &Request) -> String {
     route(request)
@@ -325,6 +332,16 @@ mod tests {
             assert!(body_if_any::<Vec<u8>>(&request(bad)).is_err(), "{bad}");
         }
         assert!(body::<Vec<u8>>(&request("")).is_err());
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_none() {
+        let mut request = Request::new(Body::Empty);
+        assert_eq!(only_header(&request, "x-signature"), None);
+        request.headers_mut().append("X-Signature", "one".parse().unwrap());
+        assert_eq!(only_header(&request, "x-signature"), Some("one"));
+        request.headers_mut().append("x-signature", "two".parse().unwrap());
+        assert_eq!(only_header(&request, "x-signature"), None);
     }
 
     #[test]

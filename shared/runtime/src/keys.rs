@@ -5,6 +5,7 @@ use crate::config::{ConfigError, Environment};
 use adapter_secrets::{Keyrings, Secrets};
 use app::ports::{Clock, PortError, Random, System};
 use domain::Seconds;
+use domain::edge_token::EdgeKey;
 use domain::keyring::{Key, KeyKind, Keyring};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use std::sync::Arc;
@@ -209,13 +210,25 @@ impl TokenKeys {
         Keys::new(environment, aws, "TOKEN_SECRET").map(Self)
     }
 
-    /// The name of the key that signs now, and its bytes.
+    /// The key that signs now.
     ///
     /// # Errors
     /// As [`Keys::ring`].
-    pub async fn minting(&self) -> Result<(String, [u8; 32]), PortError> {
-        self.0.minting(named).await
+    pub async fn minting(&self) -> Result<EdgeKey, PortError> {
+        self.0.minting(edge_key).await
     }
+
+    /// All that the edge is to know, newest last.
+    ///
+    /// # Errors
+    /// As [`Keys::ring`].
+    pub async fn live(&self) -> Result<Vec<EdgeKey>, PortError> {
+        Ok(self.0.ring_anew().await?.keys.iter().filter_map(edge_key).collect())
+    }
+}
+
+fn edge_key(key: &Key) -> Option<EdgeKey> {
+    Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? })
 }
 
 /// The keys that content keys are derived from, from the secret that `CONTENT_SECRET` names.

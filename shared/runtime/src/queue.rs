@@ -81,7 +81,9 @@ pub async fn serve(
             let since = Instant::now();
             let id = message.message_id.clone().unwrap_or_default();
             let message = read(message);
-            let outcome = leased(own, lease, &message.receipt, handle(&message)).await;
+            // Boxed, as requests are.
+            let work = Box::pin(handle(&message));
+            let outcome = leased(own, lease, &message.receipt, work).await;
             let (word, status) = match outcome {
                 Ok(()) => ("ok", 200),
                 Err(error) => {

@@ -9,6 +9,7 @@ use app::problem::{Error, Problem};
 use domain::account::ChainId;
 use domain::keyring::Keyring;
 use domain::session::{self, Session, SessionError, SessionKeys};
+use domain::webhook::Hooks;
 use lambda_http::Request;
 use std::collections::BTreeMap;
 use tokio::sync::OnceCell;
@@ -138,6 +139,36 @@ impl Chains {
     /// When they can't be read.
     pub async fn names(&self) -> Result<Vec<ChainId>, PortError> {
         Ok(self.get().await?.iter().map(|settings| settings.chain).collect())
+    }
+}
+
+/// The webhooks of chain watchers.
+#[derive(Debug)]
+pub struct Webhooks {
+    secrets: Secrets,
+    id: String,
+    hooks: OnceCell<Hooks>,
+}
+
+impl Webhooks {
+    /// From the secret that `WEBHOOKS_SECRET` names.
+    ///
+    /// # Errors
+    /// Names a missing variable.
+    pub fn new(
+        environment: &Environment,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, ConfigError> {
+        let id = environment.text("WEBHOOKS_SECRET")?;
+        Ok(Self { secrets: Secrets::new(aws), id, hooks: OnceCell::new() })
+    }
+
+    /// The webhooks.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn get(&self) -> Result<&Hooks, PortError> {
+        self.hooks.get_or_try_init(|| self.secrets.hooks(&self.id)).await
     }
 }
 

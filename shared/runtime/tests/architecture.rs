@@ -256,7 +256,10 @@ fn only_what_decides_links_the_gate() {
     };
     assert_eq!(names("runtime-gate"), ["chain-verify", "playback-grant"]);
     assert_eq!(names("adapter-lambda"), ["chain-verify", "playback-grant"]);
-    assert_eq!(names("adapter-solana"), ["chain-verify", "health", "playback-grant"]);
+    assert_eq!(
+        names("adapter-solana"),
+        ["chain-verify", "health", "ownership-watch", "playback-grant"]
+    );
     assert_eq!(names("aws-sdk-mediaconvert"), ["transcode-convert"]);
 }
 

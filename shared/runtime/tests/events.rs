@@ -27,6 +27,7 @@ use app::plan_upload::plan_upload;
 use app::ports::{ChainSettings, EvmChains, PortError};
 use app::problem::{Error, Problem};
 use app::read_video::{list_videos, read_video};
+use app::receive_webhook::{Delivery, receive_webhook};
 use app::renew_grant::renew_grant;
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use app::review_grants::ReviewMessage;
@@ -34,6 +35,7 @@ use app::rotate_keys::RotateRequest;
 use app::set_policy::set_policy;
 use app::set_subtitle::{remove_subtitle, set_subtitle};
 use app::sign_playlist::{Wanted, sign_playlist};
+use app::touched::Notices;
 use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
@@ -42,9 +44,12 @@ use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{Carrier, Grant, GrantToken};
 use domain::session::{self, Holder, Session, SessionKeys};
 use domain::video::{Stage, video_of_source};
+use domain::webhook::Hooks;
 use lambda_http::Request;
 use runtime::custom_resource;
+use runtime::schedule::Tick;
 use runtime::{http, plugin, queue};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -153,6 +158,7 @@ async fn published() -> Memory {
         created_at: NOW,
         expires_at: NOW + 60,
         review_at: None,
+        cluster: None,
         accounts: Vec::new(),
         grace: false,
         leases: Vec::new(),
@@ -270,6 +276,18 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let wanted = Wanted { video: &id, name: &name, token: &token };
             sign_playlist(m, m, m, m, &signer(), &wanted).await?;
         }
+        "webhook-chain" => {
+            let provider = &http::path(request, "provider")?;
+            let key = "whsec_0707070707070707";
+            let hooks = json!({"alchemy": [{"chain": "eip155:1", "signing_key": key}]});
+            let hooks = &Hooks::read(&hooks.to_string()).unwrap();
+            let header = &|name| http::only_header(request, name);
+            let delivery = &Delivery { provider, header, body: request.body() };
+            let notices = &Notices { facts: m, reviews: m, again_after: 70 };
+            let policies = (m, &m.watch.memory.book);
+            receive_webhook(m, policies, m, notices, hooks, delivery).await?;
+            assert_eq!(m.take_reviews().len(), 4);
+        }
         "health" => {}
         other => panic!("{other} answers no requests"),
     }
@@ -333,6 +351,10 @@ fn judge(function: &str, text: &str) -> Result<(), Refusal> {
         let request: RotateRequest = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert_eq!(request.rotate.is_empty(), text.contains("Scheduled Event"));
         return Ok(());
+    }
+    if function == "ownership-watch" {
+        let event = serde_json::from_str::<Value>(text).unwrap();
+        return Tick::deserialize(event).map(drop).map_err(|_| UNREADABLE);
     }
     if function.starts_with("plugin-") {
         let event: Value = serde_json::from_str(text).map_err(|_| UNREADABLE)?;

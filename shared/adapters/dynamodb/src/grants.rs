@@ -1,7 +1,8 @@
+use crate::live::{MARKS, marks};
 use crate::{failed, from_item, held, number, seconds, string, to_attribute, to_item, transact};
 use app::ports::{GrantStore, PortError};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
@@ -16,8 +17,8 @@ const BY_VIDEO: &str = "by_video";
 /// The grants, beside the videos whose policies they were decided on.
 #[derive(Debug, Clone)]
 pub struct Grants {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     videos: Option<String>,
 }
 
@@ -48,7 +49,7 @@ impl Grants {
     }
 
     /// The items of an index under `value` that are not over.
-    async fn indexed(
+    pub(crate) async fn indexed(
         &self,
         index: &str,
         attribute: &str,
@@ -79,6 +80,19 @@ impl Grants {
         }
     }
 }
+
+/// What a decision changes of a grant, see [`Grant::decided`], and its lease; those that are not there are
+/// removed.
+const DECIDED: [&str; 8] = [
+    "policy_revision",
+    "expires_at",
+    "review_at",
+    "cluster",
+    "accounts",
+    "grace",
+    "leases",
+    "lease_until",
+];
 
 /// What the index by wallet shows of a grant: the first wallet in the grant itself, each further one
 /// in an item of its own that names the grant.
@@ -119,6 +133,7 @@ impl GrantStore for Grants {
             .map_err(|error| PortError::new("dynamodb", error))?;
         let mut item = to_item(grant)?;
         item.insert("wallet".into(), string(grant.account.wallet.to_string()));
+        item.extend(marks(grant).into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut items =
             vec![TransactWriteItem::builder().condition_check(check).build(), self.put(item)?];
         for pointer in pointers(grant) {
@@ -141,28 +156,39 @@ impl GrantStore for Grants {
     }
 
     async fn renew(&self, grant: &Grant) -> Result<bool, PortError> {
-        let optional = |value: Option<Seconds>| value.map_or(AttributeValue::Null(true), seconds);
-        let answer = self
+        let item = to_item(grant)?;
+        let mut changes: Vec<_> = DECIDED
+            .iter()
+            .map(|name| (*name, item.get(*name).cloned()))
+            .chain(MARKS.iter().map(|name| (*name, None)))
+            .collect();
+        for (name, value) in marks(grant) {
+            changes.retain(|(other, _)| *other != name);
+            changes.push((name, Some(value)));
+        }
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|(_, value)| value.is_some());
+        let sets: Vec<_> = kept.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let removes: Vec<_> = gone.iter().map(|(name, _)| format!("#{name}")).collect();
+        let mut update = format!("SET {}", sets.join(", "));
+        if !removes.is_empty() {
+            update += &format!(" REMOVE {}", removes.join(", "));
+        }
+        let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("grant", string(grant.grant.as_str()))
             .condition_expression("attribute_exists(#grant) AND attribute_not_exists(ended)")
-            .update_expression(
-                "SET policy_revision = :revision, expires_at = :expires, review_at = :review, \
-                 accounts = :accounts, grace = :grace, leases = :leases, lease_until = :lease",
-            )
-            .expression_attribute_names("#grant", "grant")
-            .expression_attribute_values(":revision", number(grant.policy_revision))
-            .expression_attribute_values(":expires", seconds(grant.expires_at))
-            .expression_attribute_values(":review", optional(grant.review_at))
-            .expression_attribute_values(":accounts", to_attribute(&grant.accounts)?)
-            .expression_attribute_values(":grace", AttributeValue::Bool(grant.grace))
-            .expression_attribute_values(":leases", to_attribute(&grant.leases)?)
-            .expression_attribute_values(":lease", optional(grant.lease_until))
-            .send()
-            .await;
-        held(answer)
+            .update_expression(update)
+            .expression_attribute_names("#grant", "grant");
+        for (name, value) in kept.into_iter().chain(gone) {
+            request = request.expression_attribute_names(format!("#{name}"), name);
+            if let Some(value) = value {
+                request = request.expression_attribute_values(format!(":{name}"), value);
+            }
+        }
+        held(request.send().await)
     }
 
     async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError> {
@@ -190,7 +216,7 @@ impl GrantStore for Grants {
                 }
                 None => Some(from_item(item)?),
             };
-            grants.extend(grant.filter(|grant| grant.is_live(now)));
+            grants.extend(grant.filter(|grant| grant.is_open(now)));
         }
         Ok(grants)
     }
@@ -198,7 +224,7 @@ impl GrantStore for Grants {
     async fn of_video(&self, video: &str, now: Seconds) -> Result<Vec<Grant>, PortError> {
         let items = self.indexed(BY_VIDEO, "video", video.to_owned(), now).await?;
         let grants = items.into_iter().map(from_item::<Grant>).collect::<Result<Vec<_>, _>>()?;
-        Ok(grants.into_iter().filter(|grant| grant.is_live(now)).collect())
+        Ok(grants.into_iter().filter(|grant| grant.is_open(now)).collect())
     }
 
     async fn sheets(&self, subjects: &[String]) -> Result<Vec<Sheet>, PortError> {

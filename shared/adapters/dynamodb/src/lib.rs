@@ -2,15 +2,18 @@
 
 mod facts;
 mod grants;
+mod live;
 mod nonces;
 mod tasks;
 mod videos;
+mod watch;
 
 pub use facts::Facts;
 pub use grants::Grants;
 pub use nonces::Nonces;
 pub use tasks::Tasks;
 pub use videos::Videos;
+pub use watch::{DeliveryLog, PolicyList, Watch};
 
 use app::ports::{PortError, Random, System};
 use aws_sdk_dynamodb::Client;

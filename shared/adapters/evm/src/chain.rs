@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 #[derive(Debug)]
 pub(crate) struct Chain {
-    panel: Arc<Panel>,
+    pub(crate) panel: Arc<Panel>,
     /// By their places in the settings; none where the address can't be read.
     providers: Vec<Option<Provider>>,
     confirmations: u64,
@@ -220,7 +220,7 @@ impl Chain {
         }
     }
 
-    fn provider(&self, index: usize) -> Result<&Provider, Failure> {
+    pub(crate) fn provider(&self, index: usize) -> Result<&Provider, Failure> {
         self.providers
             .get(index)
             .and_then(Option::as_ref)
@@ -232,9 +232,33 @@ impl Chain {
         match at {
             Some(block) => {
                 let hash = block.hash.parse().map_err(|_| "the block has no hash".to_owned())?;
-                Ok(Head { block: block.clone(), hash, out: Vec::new() })
+                Ok(Head { block: block.clone(), hash, time: 0, out: Vec::new() })
             }
-            None => self.head.get(self.panel.timing().head, || self.renew(until)).await,
+            None => self.head(self.panel.timing().head, until).await,
+        }
+    }
+
+    /// The shared head, if it is no older.
+    pub(crate) async fn head(&self, age: Duration, until: Instant) -> Result<Head, String> {
+        self.head.get(age, || self.renew(until)).await
+    }
+
+    /// When a question that is asked now is given up.
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.panel.timing().overall
+    }
+
+    /// The header that a quorum has at this very height.
+    pub(crate) async fn exactly(&self, number: u64, until: Instant) -> Result<Header, String> {
+        let outcome = self
+            .panel
+            .ask(&Ask::new(1, until), |index| async move {
+                Ok((vec![self.provider(index)?.header(number).await?], ()))
+            })
+            .await;
+        match outcome.standing(0) {
+            Standing::Agreed(header, _) => Ok(header.clone()),
+            _ => Err(outcome.reason(0)),
         }
     }
 

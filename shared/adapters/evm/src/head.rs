@@ -24,6 +24,8 @@ const BLOCK_TIME: Seconds = 12;
 pub(crate) struct Head {
     pub(crate) block: Block,
     pub(crate) hash: B256,
+    /// When it was made; 0 where nobody asked.
+    pub(crate) time: Seconds,
     /// The providers that lag behind it or have another in its place.
     pub(crate) out: Vec<usize>,
 }
@@ -62,7 +64,7 @@ pub(crate) fn head(
         ));
     }
     let block = Block { number: header.number.to(), hash: header.hash.to_string() };
-    Ok(Head { block, hash: header.hash, out })
+    Ok(Head { block, hash: header.hash, time: header.timestamp.to(), out })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod chain;
 mod errors;
 mod head;
+mod logs;
 mod multicall;
 mod provider;
 mod signature;
@@ -15,7 +16,7 @@ mod transport;
 pub use adapter_provider::{Counts, Failure, State, Timing};
 
 use alloy::primitives::Address as EvmAddress;
-use app::ports::{ChainSettings, Clock, EvmChains, System};
+use app::ports::{ChainSettings, Clock, EvmChains, EvmLogs, Logs, PortError, System, Tip};
 use chain::Chain;
 use domain::account::{Address, ChainId};
 use domain::fact::{Block, EvmRead, Fact};
@@ -109,5 +110,34 @@ impl EvmChains for Connected {
     ) -> Option<bool> {
         let chain = self.chains.get(&chain)?;
         chain.signed(EvmAddress::from(wallet.0), digest, signature).await
+    }
+}
+
+impl Connected {
+    /// A chain to follow.
+    fn followed(&self, chain: u64) -> Result<&Chain, PortError> {
+        let none = || PortError::new("evm", format!("eip155:{chain} is not configured"));
+        self.chains.get(&chain).ok_or_else(none)
+    }
+}
+
+impl EvmLogs for Connected {
+    async fn newest(&self, chain: u64) -> Result<Tip, PortError> {
+        self.followed(chain)?.newest().await.map_err(|reason| PortError::new("evm", reason))
+    }
+
+    async fn at(&self, chain: u64, number: u64) -> Result<Tip, PortError> {
+        self.followed(chain)?.at(number).await.map_err(|reason| PortError::new("evm", reason))
+    }
+
+    async fn logs(
+        &self,
+        chain: u64,
+        from: u64,
+        to: &Block,
+        contracts: &[Address],
+    ) -> Result<Option<Logs>, PortError> {
+        let logs = self.followed(chain)?.logs(from, to, contracts).await;
+        logs.map_err(|reason| PortError::new("evm", reason))
     }
 }

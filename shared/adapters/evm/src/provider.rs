@@ -2,6 +2,7 @@
 //! panel of providers to say.
 
 use crate::errors::{self, BURNS, Told};
+use crate::logs::{self, RawLog};
 use crate::multicall::{self, Inner, MULTICALL, MULTICALL_CODE, REVERTED, TOO_MUCH};
 use crate::signature;
 use crate::transport::{Transport, failure};
@@ -11,6 +12,7 @@ use alloy::rpc::client::RpcClient;
 use alloy::transports::{RpcError, TransportError};
 use domain::fact::{Answer, EvmRead};
 use domain::leaf;
+use domain::transfer;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -137,6 +139,39 @@ impl Provider {
             Some(header) if header.number != number => Err(Failure::Garbage),
             _ => Ok(header),
         }
+    }
+
+    /// The header at `to`, and the logs of contracts up to there, in one request; `None` if the node
+    /// refuses so many. Nodes say that in all ways that there are, so any error of theirs is taken
+    /// for it, but for those that are known to mean something else.
+    pub(crate) async fn raw_logs(
+        &self,
+        from: u64,
+        to: u64,
+        contracts: &[domain::account::Address],
+    ) -> Result<Option<(Header, Vec<RawLog>)>, Failure> {
+        self.kind().await?;
+        let number = U64::from(to);
+        let mut questions = vec![("eth_getBlockByNumber", json!([number, false]))];
+        let events: Vec<_> = transfer::topics().iter().map(B256::from).collect();
+        for some in contracts.chunks(logs::CONTRACTS) {
+            let addresses: Vec<_> = some.iter().map(|one| Address::from(one.0)).collect();
+            let wanted = json!([{"fromBlock": U64::from(from), "toBlock": number,
+                "address": addresses, "topics": [events]}]);
+            questions.push(("eth_getLogs", wanted));
+        }
+        let replies = self.ask(&questions).await?;
+        let (header, lists) = replies.split_first().ok_or(Failure::Garbage)?;
+        let header: Header = read::<Option<Header>>(header)?.ok_or(Failure::Behind)?;
+        let mut logs = Vec::new();
+        for list in lists {
+            match list {
+                Ok(list) => logs.extend(parse::<Vec<RawLog>>(list)?),
+                Err(told @ (Told::NoBlock | Told::Trouble(-32601))) => return Err((*told).into()),
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok(Some((header, logs)))
     }
 
     /// Whether a contract wallet says that a signature is its own.

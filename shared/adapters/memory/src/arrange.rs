@@ -392,7 +392,7 @@ pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
 /// Those of the use case.
 pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), PortError> {
     let gate = memory.gate(Freshness { event: 0, timer: 0, negative: 0, ..FRESHNESS });
-    review_grants(memory, memory, memory, &gate, memory, message).await
+    review_grants(memory, memory, memory, memory, &gate, memory, memory, message).await
 }
 
 /// Tells the edge what is in the queue.

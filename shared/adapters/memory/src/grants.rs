@@ -3,7 +3,6 @@
 use crate::{Memory, lock};
 use app::apply_revocations::RevokeMessage;
 use app::ports::{EdgeStore, GrantStore, PortError, Queue, StoreSize};
-use app::review_grants::ReviewMessage;
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
@@ -84,7 +83,7 @@ impl GrantStore for Memory {
 impl Memory {
     fn live(&self, now: Seconds, wanted: impl Fn(&Grant) -> bool) -> Vec<Grant> {
         let grants = lock(&self.grants);
-        grants.values().filter(|grant| grant.is_live(now) && wanted(grant)).cloned().collect()
+        grants.values().filter(|grant| grant.is_open(now) && wanted(grant)).cloned().collect()
     }
 }
 
@@ -92,14 +91,6 @@ impl Queue<RevokeMessage> for Memory {
     async fn send_later(&self, message: &RevokeMessage, _: Seconds) -> Result<(), PortError> {
         self.step("revoke.send").await?;
         lock(&self.revoke_messages).push_back(message.clone());
-        Ok(())
-    }
-}
-
-impl Queue<ReviewMessage> for Memory {
-    async fn send_later(&self, message: &ReviewMessage, after: Seconds) -> Result<(), PortError> {
-        self.step("review.send").await?;
-        lock(&self.review_messages).push_back((message.clone(), after));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 pub mod arrange;
 mod grants;
 mod keys;
+pub mod watch;
 
 use app::apply_revocations::RevokeMessage;
 use app::gate::FactMemory;
@@ -15,7 +16,6 @@ use app::ports::{
     Folder, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue, Random,
     ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
 };
-use app::review_grants::ReviewMessage;
 use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
 use domain::conversion::{self, Conversion, JobState};
@@ -70,8 +70,6 @@ pub struct Memory {
     pub convert_messages: Mutex<VecDeque<ConvertMessage>>,
     /// Orders to the edge not yet taken.
     pub revoke_messages: Mutex<VecDeque<RevokeMessage>>,
-    /// Reviews not yet taken, and how many seconds they wait.
-    pub review_messages: Mutex<VecDeque<(ReviewMessage, Seconds)>>,
     /// The edge's store: its version, and what is in it.
     pub edge_store: Mutex<(u64, BTreeMap<String, String>)>,
     /// The jobs that were submitted, by id.
@@ -101,6 +99,8 @@ pub struct Memory {
     pub keys: keys::Keys,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
+    /// What watching chains needs.
+    pub watch: watch::Watch,
 }
 
 /// A job of the other service.

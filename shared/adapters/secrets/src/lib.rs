@@ -1,5 +1,6 @@
 //! Secrets and settings, from Secrets Manager. Values never reach a log: errors name the secret.
 
+mod hooks;
 mod keyrings;
 
 pub use keyrings::Keyrings;

@@ -5,6 +5,9 @@ use aws_sdk_sqs::Client;
 use domain::Seconds;
 use serde::Serialize;
 
+/// SQS keeps no message back for longer, in seconds.
+const LONGEST_DELAY: Seconds = 900;
+
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct Sqs {
@@ -46,9 +49,6 @@ impl Sqs {
             .map_err(|error| adapter_aws::failed("sqs", &error))
     }
 }
-
-/// SQS's longest delay, in seconds.
-const LONGEST_DELAY: Seconds = 900;
 
 impl<Message: Serialize> Queue<Message> for Sqs {
     async fn send_later(&self, message: &Message, seconds: Seconds) -> Result<(), PortError> {

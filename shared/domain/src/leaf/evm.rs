@@ -23,9 +23,9 @@ const MAX_DELEGATIONS: usize = 64;
 const MAX_VAULTS: usize = 10;
 /// How many tokens of a wallet are listed, where a collection can list them at all (ERC-721
 /// Enumerable). Whoever holds more names the token.
-const MAX_LISTED: u64 = 16;
+pub(super) const MAX_LISTED: u64 = 16;
 /// How many keys of one wallet to one lock are looked at.
-const MAX_KEYS: u64 = 8;
+pub(super) const MAX_KEYS: u64 = 8;
 
 fn call(chain: u64, to: Address, data: Vec<u8>) -> Question {
     Question::Evm(chain, EvmRead::Call { to, data })

@@ -3,6 +3,7 @@
 //! A leaf asks [`Asker`] for the facts that it needs. Those that are not there yet are noted, and
 //! the leaf is pending; when they have been read it is evaluated again, and may ask for more.
 
+mod changes;
 mod evm;
 mod metadata;
 mod solana;
@@ -18,6 +19,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::str::FromStr;
 
+pub use changes::{changed_by, is_delegated, native_balance};
 pub use evm::{DELEGATE_REGISTRY, is_refused_by_right};
 pub use solana::{associated_token_account, metadata_account, programs};
 

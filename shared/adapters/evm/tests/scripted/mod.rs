@@ -87,6 +87,14 @@ pub enum Fault {
     OtherNumber,
     /// Does not know the block that is asked for by hash.
     NoBlock,
+    /// Tells of no logs.
+    HidesLogs,
+    /// Tells of a transfer that never was, beside others that nobody asked for.
+    InventsLogs,
+    /// Refuses to tell of logs of more than so many blocks.
+    FewBlocks(u64),
+    /// Tells of six thousand logs.
+    ManyLogs,
 }
 
 /// One node.
@@ -231,6 +239,22 @@ impl Node {
     }
 }
 
+/// The token whose one transfer is in the block [`LOGGED`].
+pub const TOKEN: Address = Address::repeat_byte(0x33);
+/// See [`TOKEN`].
+pub const LOGGED: u64 = 995;
+
+/// A transfer of the token with this id.
+fn transfer(token: Address, id: u8, number: u64) -> Value {
+    let event = keccak256("Transfer(address,address,uint256)");
+    let holder = |byte| Address::repeat_byte(byte).into_word();
+    json!({
+        "address": token, "data": "0x", "blockNumber": U64::from(number), "blockHash": hash(number),
+        "topics": [event, holder(0x44), holder(0x55), B256::with_last_byte(id)],
+        "logIndex": "0x0", "transactionHash": B256::ZERO, "transactionIndex": "0x0", "removed": false,
+    })
+}
+
 /// The true hash of a block.
 pub fn hash(number: u64) -> B256 {
     keccak256(number.to_be_bytes())
@@ -299,6 +323,38 @@ impl State {
                     "eth_getBalance" => Ok(json!(self.balance())),
                     _ => self.call(&arguments[0]),
                 }
+            }
+            "eth_getLogs" => {
+                let wanted = &arguments[0];
+                let number = |field: &str| -> u64 {
+                    let number: U64 = serde_json::from_value(wanted[field].clone()).unwrap();
+                    number.to()
+                };
+                let (from, to) = (number("fromBlock"), number("toBlock"));
+                match self.fault {
+                    Fault::FewBlocks(most) if to - from >= most => {
+                        return Err((-32602, "block range is too wide"));
+                    }
+                    Fault::HidesLogs => return Ok(json!([])),
+                    _ => {}
+                }
+                assert!(wanted["topics"][0].as_array().unwrap().len() > 10);
+                let mut logs = Vec::new();
+                if (from..=to).contains(&LOGGED) {
+                    logs.push(transfer(TOKEN, 1, LOGGED));
+                }
+                if self.fault == Fault::InventsLogs {
+                    logs.push(transfer(TOKEN, 2, to));
+                    logs.push(transfer(TOKEN, 3, to + 1));
+                    logs.push(transfer(Address::ZERO, 4, to));
+                    let mut other = transfer(TOKEN, 5, to);
+                    other["topics"][0] = json!(B256::ZERO);
+                    logs.push(other);
+                }
+                if self.fault == Fault::ManyLogs {
+                    logs.extend((0..6000).map(|_| transfer(TOKEN, 6, to)));
+                }
+                Ok(json!(logs))
             }
             _ => Err((-32601, "no such method")),
         }

@@ -1,0 +1,128 @@
+"""Webhooks of chain watchers: who is not the provider changes nothing, and a delivery counts once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+
+import httpx
+import pytest
+
+from tests.kit import inside
+from tests.kit.client import Client
+from tests.kit.gate import renew
+
+ALCHEMY = "whsec_0123456789abcdef"
+QUICKNODE = "qnsec_0123456789abcdef"
+HELIUS = "Bearer 0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def post(stack, proxy, secrets, caip2):
+    """`post(provider, body, headers)`, where the stack has a webhook of each."""
+    for name, value in (("Alchemy's signing key", ALCHEMY), ("QuickNode's token", QUICKNODE), ("Helius' header", HELIUS)):
+        secrets.add(name, value)
+    hooks = {
+        "alchemy": [{"chain": caip2, "signing_key": ALCHEMY}],
+        "quicknode": [{"chain": caip2, "security_token": QUICKNODE}],
+        "helius": [{"chain": caip2, "authorization": HELIUS}],
+    }
+    manager, secret = stack.client("secretsmanager"), stack.output("WebhooksSecretArn")
+    before = manager.get_secret_value(SecretId=secret)["SecretString"]
+    manager.put_secret_value(SecretId=secret, SecretString=json.dumps(hooks))
+    renew(stack, "WebhookChain")
+    with Client(None, stack.edge_origin) as client:
+
+        def post(provider: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+            headers = {"Content-Type": "application/json"} | (headers or {})
+            return client.ask("POST", f"/v1/webhooks/chain/{provider}", content=body, headers=headers)
+
+        yield post
+    manager.put_secret_value(SecretId=secret, SecretString=before)
+    renew(stack, "WebhookChain")
+
+
+def signature(key: str, *parts: bytes) -> str:
+    return hmac.new(key.encode(), b"".join(parts), hashlib.sha256).hexdigest()
+
+
+def body(token, number: int = 7) -> bytes:
+    activity = {
+        "fromAddress": "0x" + "11" * 20,
+        "toAddress": "0x" + "22" * 20,
+        "contractAddress": token.address.lower(),
+        "erc721TokenId": hex(number),
+        "blockNum": "0x1",
+    }
+    return json.dumps({"id": f"whevt_{time.time_ns()}", "event": {"activity": [activity]}}).encode()
+
+
+def quicknode(sent: bytes, at: float) -> dict[str, str]:
+    nonce, stamp = "abc", str(int(at))
+    return {
+        "x-qn-nonce": nonce,
+        "x-qn-timestamp": stamp,
+        "x-qn-signature": signature(QUICKNODE, nonce.encode(), stamp.encode(), sent),
+    }
+
+
+def slug(answer: httpx.Response) -> str:
+    return answer.json()["type"].rpartition("/")[2]
+
+
+def remembered(stack, sent: bytes) -> bool:
+    digest = hashlib.sha256(sent).hexdigest()
+    items = stack.client("dynamodb").scan(TableName=stack.output("NoncesTableName"), ConsistentRead=True)["Items"]
+    return any(item["nonce"]["S"].endswith(digest) for item in items)
+
+
+def test_each_provider_is_taken_as_it_signs(stack, post, token, video):
+    for provider, headers in (
+        ("alchemy", lambda sent: {"X-Alchemy-Signature": signature(ALCHEMY, sent)}),
+        ("quicknode", lambda sent: quicknode(sent, time.time())),
+        ("helius", lambda sent: {"Authorization": HELIUS}),
+    ):
+        sent = body(token)
+        for _ in range(2):
+            answer = post(provider, sent, headers(sent))
+            assert (answer.status_code, answer.json()) == (200, {}), provider
+        assert remembered(stack, sent)
+
+
+def test_who_is_not_the_provider_is_refused(stack, post, token):
+    sent = body(token)
+    good = signature(ALCHEMY, sent)
+    now = time.time()
+    for provider, headers in (
+        ("alchemy", {}),
+        ("alchemy", {"X-Alchemy-Signature": signature("whsec_another_key_00", sent)}),
+        ("alchemy", {"X-Alchemy-Signature": good[:-2] + ("00" if good[-2:] != "00" else "11")}),
+        ("alchemy", {"X-Alchemy-Signature": f"{good},{good}"}),
+        ("quicknode", {"X-Alchemy-Signature": good}),
+        ("quicknode", quicknode(sent, now - 301)),
+        ("quicknode", quicknode(sent, now + 400)),
+        ("quicknode", quicknode(sent, now) | {"x-qn-nonce": "abd"}),
+        ("helius", {"Authorization": HELIUS[:-1]}),
+        ("helius", {"Authorization": HELIUS.lower()}),
+    ):
+        answer = post(provider, sent, headers)
+        assert (answer.status_code, slug(answer)) == (401, "signature-invalid"), (provider, headers)
+    assert post("alchemy", sent + b" ", {"X-Alchemy-Signature": good}).status_code == 401
+    assert post("infura", sent).status_code == 404
+    assert not remembered(stack, sent)
+
+
+def test_a_body_has_a_limit(post):
+    sent = b" " * (256 * 1024 + 1)
+    answer = post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    assert (answer.status_code, slug(answer)) == (413, "body-too-large")
+
+
+def test_nothing_of_it_is_logged(stack, post, token):
+    sent = body(token)
+    post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    lines = inside.wait_until(lambda: stack.log_lines("WebhookChain"), 10, "no line")
+    text = "\n".join(lines)
+    assert ALCHEMY not in text and signature(ALCHEMY, sent) not in text and "1111111111" not in text
