@@ -4,6 +4,7 @@
 //! by side really interleaves; then it fails, or lets a rival in, where a test has arranged that.
 
 pub mod arrange;
+pub mod edge;
 
 use app::gate::FactMemory;
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
@@ -83,6 +84,8 @@ pub struct Memory {
     pub fact_memory: FactMemory,
     /// What a probe answers.
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
+    /// The edge's store, and what its caches were told to forget.
+    pub edge: edge::Edge,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
 }
