@@ -30,11 +30,12 @@ down: ## stop everything that the demo started, also after a crash
 
 test: lint unit stack-test ## every test: format, lints, template, rules, and the deployed stack
 
-lint: ## rustfmt, clippy, sam validate
+lint: ## rustfmt, clippy, sam validate, the edge function's language
 	$(TOOLS) browser
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(STREAMGATE_CACHE)/venv/bin/sam validate --lint
+	@STREAMGATE_CACHE=$(STREAMGATE_CACHE) node infra/edge/lint.mjs
 
 unit: ## the rules, the adapters, the edge, the direction of dependencies
 	$(TOOLS) browser

@@ -1,7 +1,9 @@
 //! On a schedule: keys come and go. An operator asks for new ones at once with
 //! `{"rotate": ["signing"]}`.
 
+use adapter_cloudfront::KeyValueStore;
 use adapter_cloudfront::keys::EdgeKeys;
+use app::apply_revocations::ShardKeys;
 use app::ports::{Nowhere, PortError, System};
 use app::rotate_keys::{KeyTerms, RotateRequest, rotate_keys};
 use domain::keyring::KeyKind;
@@ -20,12 +22,15 @@ fn main() -> Result<(), runtime::Error> {
         let aws = runtime::aws::config().await;
         let store = &keys::keyrings(&aws, |kind| environment.text(keys::variable(kind)))?;
         let edge = &EdgeKeys::new(&aws, environment.text("KEY_GROUP")?);
+        let values = &KeyValueStore::new(&aws, environment.text("EDGE_STORE")?);
+        let shards = &ShardKeys { clock: &System, store: values };
         schedule::serve("key-rotate", async move |request: RotateRequest| {
             let mut outcome = Ok::<_, PortError>(());
             for kind in KeyKind::ALL {
                 let terms = request.terms(kind, terms);
                 let rotated = match kind {
                     KeyKind::Signing => rotate_keys(&System, store, edge, kind, terms).await,
+                    KeyKind::Token => rotate_keys(&System, store, shards, kind, terms).await,
                     _ => rotate_keys(&System, store, &Nowhere, kind, terms).await,
                 };
                 // One kind's trouble is not the others'.

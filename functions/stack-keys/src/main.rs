@@ -1,8 +1,10 @@
 //! CloudFormation: makes the stack's keys once, and the key group that CloudFront trusts. What is
 //! there stays: rotation is another function's, and no deploy undoes it.
 
+use adapter_cloudfront::KeyValueStore;
 use adapter_cloudfront::keys::EdgeKeys;
 use adapter_secrets::Secrets;
+use app::apply_revocations::ShardKeys;
 use app::ports::{Clock, Nowhere, System};
 use app::rotate_keys::{KeyTerms, rotate_keys};
 use domain::keyring::KeyKind;
@@ -23,7 +25,10 @@ fn main() -> Result<(), runtime::Error> {
             let store = &keys::keyrings(aws, secret)?;
             let edge = &EdgeKeys::new(aws, text(&properties, "KeyGroup")?);
             let signing = rotate_keys(&System, store, edge, KeyKind::Signing, TERMS).await?;
-            for kind in KeyKind::ALL.into_iter().filter(|kind| *kind != KeyKind::Signing) {
+            let values = &KeyValueStore::new(aws, text(&properties, "EdgeStore")?);
+            let shards = &ShardKeys { clock: &System, store: values };
+            rotate_keys(&System, store, shards, KeyKind::Token, TERMS).await?;
+            for kind in [KeyKind::Session, KeyKind::Content, KeyKind::Receipt] {
                 rotate_keys(&System, store, &Nowhere, kind, TERMS).await?;
             }
             let minting = signing.minting(System.now()).and_then(|key| key.name.as_deref());

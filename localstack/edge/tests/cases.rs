@@ -2,7 +2,7 @@
 //! odd paths up, with fresh keys and a tiny origin that stands for bucket and API.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report, in its helpers too")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -12,12 +12,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
+use base64::Engine as _;
+use domain::edge_token::{self, Claims, EdgeKey};
 use edge::config::{Credentials, Settings};
-use edge::distribution::{Distribution, References};
+use edge::distribution::{Distribution, EdgeFunction, References};
+use edge::function::{KeyValueStore, Unreadable};
 use edge::gate::Keys;
 use edge::policy::canned_text;
 use edge::server::{Edge, Record};
 use edge::signature::{PublicKey, encode};
+use edge::viewer::{Countries, Restriction};
 use edge::xml::Element;
 use p256::ecdsa::signature::hazmat::PrehashSigner as _;
 use p256::pkcs8::EncodePublicKey as _;
@@ -83,6 +87,17 @@ struct House {
     seen: Arc<Seen>,
     keys: HashMap<&'static str, PrivateKey>,
     publish: watch::Sender<Option<Arc<Distribution>>>,
+    store: Arc<Store>,
+}
+
+/// The key value store; `None` can't be read.
+#[derive(Default)]
+struct Store(Mutex<Option<BTreeMap<String, String>>>);
+
+impl KeyValueStore for Store {
+    fn get(&self, key: &str) -> Result<Option<String>, Unreadable> {
+        self.0.lock().unwrap().as_ref().map(|values| values.get(key).cloned()).ok_or(Unreadable)
+    }
 }
 
 #[derive(Default)]
@@ -132,7 +147,7 @@ async fn serve(router: axum::routing::IntoMakeService<Router>) -> SocketAddr {
     address
 }
 
-fn distribution(keys: Keys) -> Distribution {
+fn distribution(keys: Keys, store: &Arc<Store>) -> Distribution {
     let document = Element::parse(include_str!("fixtures/distribution.xml")).unwrap();
     let policies = Element::parse(include_str!("fixtures/policies.xml")).unwrap();
     let mut references = References::default();
@@ -145,6 +160,18 @@ fn distribution(keys: Keys) -> Distribution {
         };
     }
     references.key_groups.insert("group".to_owned(), keys);
+    for (name, code) in [
+        ("gate", include_str!("../../../infra/edge/viewer-request.js")),
+        ("broken", "function handler(event) { throw new Error('broken'); }"),
+    ] {
+        let function = EdgeFunction {
+            version: name.to_owned(),
+            code: code.to_owned(),
+            store: Some(Arc::clone(store) as Arc<dyn KeyValueStore>),
+        };
+        let arn = format!("arn:aws:cloudfront::000000000000:function/{name}");
+        references.functions.insert(arn, Arc::new(function));
+    }
     Distribution::read(&document, &references).unwrap()
 }
 
@@ -172,17 +199,18 @@ async fn house() -> House {
         scheme: "http".to_owned(),
         refresh: Duration::from_secs(3),
         cache_bytes: 1 << 20,
-        countries: Default::default(),
+        countries: Countries { all: None, header: Some("x-test-country".parse().unwrap()) },
         status_listen: None,
     };
-    let (publish, current) = watch::channel(Some(Arc::new(distribution(trusted))));
+    let store = Arc::new(Store(Mutex::new(Some(BTreeMap::new()))));
+    let (publish, current) = watch::channel(Some(Arc::new(distribution(trusted, &store))));
     let (observer, records) = mpsc::unbounded_channel();
     let edge = Edge::watched(settings, current, observer);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = edge.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-    House { address, records, seen, keys, publish }
+    House { address, records, seen, keys, publish, store }
 }
 
 fn key_id(name: &str) -> String {
@@ -499,7 +527,7 @@ async fn a_redeployed_distribution_counts_from_the_next_request() {
     });
     house.run(&case).await.unwrap();
     // The key group loses its keys; the object is in the cache, which must not help.
-    house.publish.send_replace(Some(Arc::new(distribution(Keys::new()))));
+    house.publish.send_replace(Some(Arc::new(distribution(Keys::new(), &house.store))));
     let refused = json!({
         "sign": {"kind": "url", "policy": "canned"}, "request": {"path": "/v/film/a.m4s"},
         "expect": {"status": 403, "reason": "UnknownKey", "code": "InvalidKey"},
@@ -538,4 +566,135 @@ async fn preflights_pass_without_a_signature_and_reach_no_origin() {
     }
     // Not for want of a signature: no OPTIONS goes to a bucket.
     assert_eq!(last.map(|refusal| refusal.to_string()).as_deref(), Some("MethodNotAllowed"));
+}
+
+const GRANT: &str = "0123456789abcdef6b49d200fedcba9876543210";
+const FILM: &str = "8b6ae89a86a4eff8654d031a8bc8dd1a";
+
+impl House {
+    /// The shard's value: the live key and more.
+    fn hold(&self, more: &str) {
+        let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode([7; 32]);
+        let value = format!("k=k1:{secret}{more}");
+        *self.store.0.lock().unwrap() = Some([("r012".to_owned(), value)].into());
+    }
+
+    async fn get(&mut self, target: &str, headers: &[(&str, &str)]) -> (Answer, Record) {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let headers: Vec<_> = headers.iter().map(owned).collect();
+        let answer = self.send("GET", target, &headers, "").await;
+        (answer, self.records.recv().await.unwrap())
+    }
+}
+
+fn token(country: Option<&str>) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = Claims {
+        grant: GRANT.to_owned(),
+        video: FILM.to_owned(),
+        not_before: now - 10,
+        expires_at: now + 60,
+        address: None,
+        country: country.map(str::to_owned),
+        user_agent: None,
+    };
+    edge_token::mint(&EdgeKey { id: "k1".to_owned(), secret: [7; 32] }, &claims).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_in_the_path_opens_its_film_until_its_grant_is_revoked() {
+    let mut house = house().await;
+    house.hold("");
+    let path = format!("/~{}/v/{FILM}/360p/1.m4s", token(None));
+    let (answer, record) = house.get(&format!("{path}?a=b"), &[]).await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, &*format!("object /v/{FILM}/360p/1.m4s"))
+    );
+    assert_eq!(record.path, format!("/~\u{2026}/v/{FILM}/360p/1.m4s"));
+    assert_eq!(record.behaviour.as_deref(), Some("/~*"));
+    // Another token, the same object: neither is part of the cache's key.
+    let other = format!("/~{}/v/{FILM}/360p/1.m4s", token(Some("DE")));
+    let (answer, _) = house.get(&other, &[("X-Test-Country", "DE")]).await;
+    assert_eq!(
+        (answer.status, answer.headers["x-cache"].to_str().unwrap()),
+        (200, "Hit from cloudfront")
+    );
+    house.hold(&format!(";{}={:08x}~ffffffff", &GRANT[3..16], 0x6b49_d200));
+    let (answer, record) = house.get(&path, &[]).await;
+    assert_eq!((answer.status, answer.body.as_str()), (403, ""));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(record.refusal, None, "the function said no, not the edge");
+    *house.store.0.lock().unwrap() = None;
+    assert_eq!(house.get(&path, &[]).await.0.status, 403, "a store that can't be read");
+    assert_eq!(house.seen.count.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_viewer_cannot_say_its_country() {
+    let mut house = house().await;
+    house.hold("");
+    let path = format!("/~{}/v/{FILM}/a.m4s", token(Some("DE")));
+    for (headers, status) in [
+        (&[("X-Test-Country", "DE")][..], 200),
+        (&[("X-Test-Country", "FR")], 403),
+        (&[], 403),
+        (&[("CloudFront-Viewer-Country", "DE")], 403),
+        (&[("CloudFront-Viewer-Country", "DE"), ("X-Test-Country", "FR")], 403),
+    ] {
+        assert_eq!(house.get(&path, headers).await.0.status, status, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_signature_is_checked_before_the_function_runs() {
+    let mut house = house().await;
+    house.hold("");
+    let path = format!("/q/{GRANT}/v/{FILM}/a.m4s");
+    let (answer, record) = house.get(&path, &[]).await;
+    assert_eq!((answer.status, record.refusal.unwrap().to_string().as_str()), (403, "MissingKey"));
+    let signed = |house: &House, resource: &str| {
+        let pairs = house.signed(
+            &json!({"policy": "custom", "resource": resource, "key": "ecdsa", "hash": "SHA256"}),
+            "",
+        );
+        let pairs: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{path}?{}", pairs.join("&"))
+    };
+    let target = signed(&house, &format!("{{origin}}/q/{GRANT}/v/{FILM}/*"));
+    let (answer, record) = house.get(&target, &[]).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, &*format!("object /v/{FILM}/a.m4s")));
+    assert_eq!(record.path, format!("/q/\u{2026}/v/{FILM}/a.m4s"));
+    // A policy for the folder that the function makes of it does not fit what the viewer asked for.
+    let target_within = signed(&house, &format!("{{origin}}/v/{FILM}/*"));
+    let (_, record) = house.get(&target_within, &[]).await;
+    assert_eq!(record.refusal.unwrap().to_string(), "ResourceMismatch");
+    house.hold(&format!(";{}.{}~ffffffff", &GRANT[3..16], &GRANT[24..]));
+    assert_eq!(house.get(&target, &[]).await.0.status, 403);
+}
+
+#[tokio::test]
+async fn a_function_that_fails_serves_nothing() {
+    let mut house = house().await;
+    let (answer, record) = house.get("/broken/a", &[]).await;
+    assert_eq!(
+        (answer.status, record.refusal.unwrap().to_string().as_str()),
+        (503, "FunctionFailed")
+    );
+    assert_eq!(house.seen.count.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn countries_are_kept_out_everywhere() {
+    let mut house = house().await;
+    let mut restricted = distribution(Keys::new(), &house.store);
+    restricted.restriction = Restriction::Only(vec!["DE".to_owned()]);
+    house.publish.send_replace(Some(Arc::new(restricted)));
+    assert_eq!(house.get("/", &[("X-Test-Country", "DE")]).await.0.status, 200);
+    let (answer, record) = house.get("/", &[("X-Test-Country", "FR")]).await;
+    assert_eq!(
+        (answer.status, record.refusal.unwrap().to_string().as_str()),
+        (403, "CountryRestricted")
+    );
 }

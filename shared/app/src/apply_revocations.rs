@@ -1,102 +1,155 @@
 //! SQS: tells the edge which grants are over, in its KeyValueStore. One consumer, one at a time.
 
-use crate::ports::{Clock, EdgeStore, PortError};
+use crate::ports::{Clock, EdgeStore, KeyPlace, MAX_STORE_WRITES, PortError};
 use domain::edge_token::EdgeKey;
-use domain::revocation::{Revocation, Shard, shard_keys};
+use domain::keyring::Key;
+use domain::revocation::{Revocation, Shard, shard_key, shard_keys};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// How many values one request writes: CloudFront's limit.
-const WRITES: usize = 50;
 /// How often a write is made anew because another's came between.
-const TRIES: usize = 5;
+const TRIES: usize = 10;
 
 /// The queue's one group: all orders are worked on one after the other.
 const GROUP: &str = "edge";
 
 /// A message of the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RevokeMessage {
     /// The FIFO queue's group.
     group: String,
     /// What to refuse.
     pub orders: Vec<Revocation>,
-    /// Whether every shard is to have the keys of now.
-    #[serde(default)]
-    pub keys: bool,
 }
 
 impl RevokeMessage {
     /// Refuse these.
     pub fn revoke(orders: &[Revocation]) -> Self {
-        Self { group: GROUP.into(), orders: orders.to_vec(), keys: false }
-    }
-
-    /// Give every shard the keys of now, and forget in each what is over.
-    pub fn keys() -> Self {
-        Self { group: GROUP.into(), orders: Vec::new(), keys: true }
+        Self { group: GROUP.into(), orders: orders.to_vec() }
     }
 }
 
-/// Writes what a batch of messages says. Done twice it writes nothing new.
+/// Writes what a batch of messages says, and forgets in the same shards what is over. Done twice it
+/// writes nothing new.
 ///
 /// # Errors
 /// When the store can't be read or written; then all of it is to be done again.
 pub async fn apply_revocations(
     clock: &impl Clock,
     store: &impl EdgeStore,
-    keys: &[EdgeKey],
     messages: &[RevokeMessage],
 ) -> Result<(), PortError> {
     let mut orders: BTreeMap<String, Vec<&Revocation>> = BTreeMap::new();
     for order in messages.iter().flat_map(|message| &message.orders) {
-        orders.entry(domain::revocation::shard_key(order.grant())).or_default().push(order);
+        orders.entry(shard_key(order.grant())).or_default().push(order);
     }
-    let mut shards: BTreeSet<String> = orders.keys().cloned().collect();
-    if messages.iter().any(|message| message.keys) {
-        shards.extend(shard_keys());
-    }
-    let shards: Vec<_> = shards.into_iter().collect();
-    for some in shards.chunks(WRITES) {
-        write(clock, store, keys, some, &orders).await?;
+    let shards: Vec<_> = orders.keys().cloned().collect();
+    for some in shards.chunks(MAX_STORE_WRITES) {
+        write(clock, store, some, &orders).await?;
     }
     let size = store.size().await?;
-    tracing::info!(
-        edge_store_bytes = size.bytes,
-        edge_store_items = size.items,
-        "the edge's store"
-    );
+    // Read by the stack's metric filter.
+    tracing::info!(edge_store_bytes = size.bytes, edge_store_items = size.items, "edge store");
     Ok(())
 }
 
 async fn write(
     clock: &impl Clock,
     store: &impl EdgeStore,
-    keys: &[EdgeKey],
     shards: &[String],
     orders: &BTreeMap<String, Vec<&Revocation>>,
 ) -> Result<(), PortError> {
     for _ in 0..TRIES {
         let now = clock.now();
-        let (version, values) = store.read(shards).await?;
-        let mut puts = Vec::new();
+        let read = store.get(shards).await?;
+        let mut puts = BTreeMap::new();
         for name in shards {
-            let before = values.get(name);
-            // What can't be read refuses everything at the edge: it is made anew, with what is known.
+            let before = read.values.get(name);
+            // What can't be read refuses everything at the edge; so does a shard without keys.
             let mut shard = before.and_then(|value| Shard::read(value).ok()).unwrap_or_default();
             shard.prune(now);
-            shard.set_keys(keys);
             for order in orders.get(name).into_iter().flatten() {
                 shard.add(order);
             }
             let after = shard.write(now);
             if before != Some(&after) {
-                puts.push((name.clone(), after));
+                puts.insert(name.clone(), after);
             }
         }
-        if puts.is_empty() || store.write(&version, &puts).await? {
+        if puts.is_empty() || store.write(&read.version, &puts, &[]).await?.is_some() {
             return Ok(());
         }
     }
     Err(PortError::new("edge store", "others keep writing to it"))
+}
+
+/// The edge's store as the place of the tokens' keys: each of its shards has all of them.
+#[derive(Debug)]
+pub struct ShardKeys<'a, C, S> {
+    /// The time.
+    pub clock: &'a C,
+    /// The store.
+    pub store: &'a S,
+}
+
+impl<C: Clock, S: EdgeStore> KeyPlace for ShardKeys<'_, C, S> {
+    async fn look(&self) -> Result<Option<String>, PortError> {
+        // Whatever is written meanwhile is read again before each write of ours.
+        Ok(None)
+    }
+
+    /// Also forgets what is over, in all shards. Revocations that are written meanwhile stay.
+    async fn publish(
+        &self,
+        _: Option<&str>,
+        keys: &[Key],
+    ) -> Result<Option<Vec<(String, String)>>, PortError> {
+        let secret = |key: &Key| {
+            Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? })
+        };
+        let keys: Vec<_> = keys.iter().filter_map(secret).collect();
+        let now = self.clock.now();
+        for _ in 0..TRIES {
+            let read = self.store.all().await?;
+            let mut puts = BTreeMap::new();
+            for name in shard_keys() {
+                let before = read.values.get(&name);
+                let mut shard =
+                    before.and_then(|value| Shard::read(value).ok()).unwrap_or_default();
+                shard.prune(now);
+                shard.set_keys(&keys);
+                let after = shard.write(now);
+                if before != Some(&after) {
+                    puts.insert(name, after);
+                }
+            }
+            if self.put(read.version, puts).await? {
+                return Ok(Some(Vec::new()));
+            }
+        }
+        Err(PortError::new("edge store", "others keep writing to it"))
+    }
+}
+
+impl<C: Clock, S: EdgeStore> ShardKeys<'_, C, S> {
+    /// False where another's write came between: what was written so far needs no second time.
+    async fn put(
+        &self,
+        mut version: String,
+        puts: BTreeMap<String, String>,
+    ) -> Result<bool, PortError> {
+        let mut some = BTreeMap::new();
+        let last = puts.len();
+        for (index, (name, value)) in puts.into_iter().enumerate() {
+            some.insert(name, value);
+            if some.len() == MAX_STORE_WRITES || index + 1 == last {
+                match self.store.write(&version, &std::mem::take(&mut some), &[]).await? {
+                    Some(next) => version = next,
+                    None => return Ok(false),
+                }
+            }
+        }
+        Ok(true)
+    }
 }

@@ -211,26 +211,6 @@ pub trait GrantStore {
     async fn write_sheets(&self, sheets: &[Sheet]) -> Result<bool, PortError>;
 }
 
-/// What the edge is told, in its KeyValueStore (CloudFront), whose every write must name the version
-/// of the whole store that it builds on.
-pub trait EdgeStore {
-    /// The values of some keys, at most 50, and the store's version before they were read.
-    async fn read(&self, keys: &[String]) -> Result<(String, BTreeMap<String, String>), PortError>;
-    /// Writes values, at most 50; false if the store is no longer at that version.
-    async fn write(&self, version: &str, puts: &[(String, String)]) -> Result<bool, PortError>;
-    /// How full it is.
-    async fn size(&self) -> Result<StoreSize, PortError>;
-}
-
-/// How full the edge's store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreSize {
-    /// In bytes, of at most 5 MB.
-    pub bytes: u64,
-    /// How many keys.
-    pub items: u64,
-}
-
 /// Where source files arrive (S3 multipart).
 pub trait UploadStore {
     /// Starts an upload; answers with its id.
@@ -604,4 +584,49 @@ impl KeyPlace for Nowhere {
     ) -> Result<Option<Vec<(String, String)>>, PortError> {
         Ok(Some(Vec::new()))
     }
+/// How full the edge's store is. CloudFront's quota is 5 MiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreSize {
+    /// All keys and values, in bytes.
+    pub bytes: u64,
+    /// How many keys there are.
+    pub items: u64,
+}
+
+/// What was read of the edge's store, and the version it may be changed at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreRead {
+    /// Of the keys that were asked for, those that are there.
+    pub values: BTreeMap<String, String>,
+    /// The whole store's, from before the values were read: a write at it fails if anything has changed since.
+    pub version: String,
+}
+
+/// The most puts and deletes of one [`EdgeStore::write`].
+pub const MAX_STORE_WRITES: usize = 50;
+
+/// The store that the function at the edge reads: text by key (CloudFront's KeyValueStore).
+pub trait EdgeStore {
+    /// How full it is.
+    async fn size(&self) -> Result<StoreSize, PortError>;
+    /// The values of these keys. One call of the service for each.
+    async fn get(&self, keys: &[String]) -> Result<StoreRead, PortError>;
+    /// Every key and value. One call of the service for each 50.
+    async fn all(&self) -> Result<StoreRead, PortError>;
+    /// Puts and deletes, all or nothing, if the store is still at `version`. Answers with the version that it is at
+    /// then, or `None` when somebody else wrote first: read again. Edges see it within seconds.
+    ///
+    /// At most [`MAX_STORE_WRITES`] of both together.
+    async fn write(
+        &self,
+        version: &str,
+        puts: &BTreeMap<String, String>,
+        deletes: &[String],
+    ) -> Result<Option<String>, PortError>;
+}
+
+/// What the edges have cached.
+pub trait Invalidations {
+    /// Makes them forget what is at these paths: absolute ones, which may end in `*`.
+    async fn invalidate(&self, paths: &[String]) -> Result<(), PortError>;
 }

@@ -52,11 +52,8 @@ fn slug<T: std::fmt::Debug>(outcome: Result<T, Error>) -> &'static str {
 
 /// What the edge says of a grant.
 fn refused(memory: &Memory, grant: &GrantId) -> bool {
-    let store = memory.edge_store.lock().unwrap();
-    store
-        .1
-        .get(&shard_key(grant))
-        .is_some_and(|value| Shard::read(value).unwrap().is_revoked(grant))
+    let values = memory.edge.values.lock().unwrap();
+    values.get(&shard_key(grant)).is_some_and(|value| Shard::read(value).unwrap().is_revoked(grant))
 }
 
 fn end_of(memory: &Memory, grant: &GrantId) -> Option<EndReason> {
@@ -338,9 +335,8 @@ async fn two_writers_of_the_edges_store_lose_nothing() {
     memory.meanwhile("edge.write", move |memory| {
         let mut shard = Shard::default();
         shard.add(&rival);
-        let store = &mut *memory.edge_store.lock().unwrap();
-        store.0 += 1;
-        store.1.insert(key, shard.write(NOW));
+        memory.edge.writes.fetch_add(1, Ordering::SeqCst);
+        memory.edge.values.lock().unwrap().insert(key, shard.write(NOW));
     });
     let message = app::apply_revocations::RevokeMessage::revoke(&[order(&one)]);
     memory.revoke_messages.lock().unwrap().push_back(message);

@@ -186,7 +186,10 @@ fn dependencies_point_one_way() {
                 // Tests may use the fakes, and adapters of one kind share what that needs.
                 let fake = dev && other == "adapter-memory";
                 let shared = room == "adapter" && SHARED_BY_ADAPTERS.contains(&other.as_str());
-                let fine = fake || shared || allowed(room).contains(&workspace.room(&other));
+                // The edge's function is tested against what mints for it.
+                let minted = dev && name == "edge" && other == "domain";
+                let fine =
+                    fake || shared || minted || allowed(room).contains(&workspace.room(&other));
                 assert!(fine, "{name} ({room}) may not depend on {other}");
             }
         }
@@ -301,4 +304,18 @@ fn the_template_has_every_function() {
     for name in workspace.all("function") {
         assert!(lines.contains(format!("Binary: {name}").as_str()), "{name}");
     }
+}
+
+/// CloudFormation takes a CloudFront Function's code inline only: `infra/edge/inline.py` puts it there.
+#[test]
+fn the_template_has_the_edge_function_as_its_file_is() {
+    let template = fs::read_to_string(root().join("template.yaml")).unwrap();
+    let code = fs::read_to_string(root().join("infra/edge/viewer-request.js")).unwrap();
+    let start =
+        "      FunctionCode: | # infra/edge/viewer-request.js, put here by infra/edge/inline.py\n";
+    let (_, rest) = template.split_once(start).unwrap();
+    let (inline, _) = rest.split_once("      # the end of infra/edge/viewer-request.js\n").unwrap();
+    let inline: Vec<_> =
+        inline.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).collect();
+    assert_eq!(inline, code.lines().collect::<Vec<_>>(), "run infra/edge/inline.py");
 }

@@ -401,7 +401,7 @@ pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), Port
 /// Those of the use case.
 pub async fn tell_edge(memory: &Memory) -> Result<(), PortError> {
     let messages: Vec<_> = lock(&memory.revoke_messages).drain(..).collect();
-    apply_revocations(memory, memory, &[token_key()], &messages).await
+    apply_revocations(memory, memory, &messages).await
 }
 
 /// The key of the path's tokens.

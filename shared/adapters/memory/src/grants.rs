@@ -2,12 +2,11 @@
 
 use crate::{Memory, lock};
 use app::apply_revocations::RevokeMessage;
-use app::ports::{EdgeStore, GrantStore, PortError, Queue, StoreSize};
+use app::ports::{GrantStore, PortError, Queue};
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
 use domain::lease::Sheet;
-use std::collections::BTreeMap;
 
 impl GrantStore for Memory {
     async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
@@ -92,32 +91,5 @@ impl Queue<RevokeMessage> for Memory {
         self.step("revoke.send").await?;
         lock(&self.revoke_messages).push_back(message.clone());
         Ok(())
-    }
-}
-
-impl EdgeStore for Memory {
-    async fn read(&self, keys: &[String]) -> Result<(String, BTreeMap<String, String>), PortError> {
-        self.step("edge.read").await?;
-        let (version, values) = &*lock(&self.edge_store);
-        let found = keys.iter().filter_map(|key| Some((key.clone(), values.get(key)?.clone())));
-        Ok((version.to_string(), found.collect()))
-    }
-
-    async fn write(&self, version: &str, puts: &[(String, String)]) -> Result<bool, PortError> {
-        self.step("edge.write").await?;
-        let (known, values) = &mut *lock(&self.edge_store);
-        let current = known.to_string() == version;
-        if current {
-            *known += 1;
-            values.extend(puts.iter().cloned());
-        }
-        Ok(current)
-    }
-
-    async fn size(&self) -> Result<StoreSize, PortError> {
-        self.step("edge.size").await?;
-        let (_, values) = &*lock(&self.edge_store);
-        let bytes = values.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
-        Ok(StoreSize { bytes, items: values.len() as u64 })
     }
 }

@@ -4,6 +4,7 @@
 //! by side really interleaves; then it fails, or lets a rival in, where a test has arranged that.
 
 pub mod arrange;
+pub mod edge;
 mod grants;
 mod keys;
 pub mod watch;
@@ -70,8 +71,6 @@ pub struct Memory {
     pub convert_messages: Mutex<VecDeque<ConvertMessage>>,
     /// Orders to the edge not yet taken.
     pub revoke_messages: Mutex<VecDeque<RevokeMessage>>,
-    /// The edge's store: its version, and what is in it.
-    pub edge_store: Mutex<(u64, BTreeMap<String, String>)>,
     /// The jobs that were submitted, by id.
     pub jobs: Mutex<BTreeMap<String, Job>>,
     /// Events told.
@@ -97,6 +96,8 @@ pub struct Memory {
     pub probe: Mutex<Option<Result<Probe, MediaError>>>,
     /// Keyrings.
     pub keys: keys::Keys,
+    /// The edge's store, and what its caches were told to forget.
+    pub edge: edge::Edge,
     /// Why the next encodes fail, in turn; when empty they make a track of the size that is wanted.
     pub encode_errors: Mutex<VecDeque<MediaError>>,
     /// What watching chains needs.
