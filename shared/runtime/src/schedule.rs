@@ -46,7 +46,8 @@ pub async fn serve(
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Tick>| async move {
         let since = Instant::now();
         let id = event.context.request_id;
-        let outcome = match tokio::time::timeout(limit, handle(&id)).await {
+        // Boxed, or the compiler gives up on the size of what the function makes of it.
+        let outcome = match tokio::time::timeout(limit, Box::pin(handle(&id))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(PortError::new("schedule", "it took too long")),
         };
