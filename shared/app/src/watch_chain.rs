@@ -300,13 +300,16 @@ where
         }
         let dropped = cursor.marks.len() - stand;
         tracing::warn!(chain = %cursor.chain, dropped, "the chain was reorganised");
-        match cursor.rewind(stand) {
+        // Only what has been told may be forgotten.
+        let mut back = cursor.clone();
+        match back.rewind(stand) {
             Some(touches) => {
                 let changes = followed.changes(&touches);
                 self.notices.tell(cursor.chain, &changes, Some(head.block.number)).await?;
             }
             None => self.notices.tell_all(cursor.chain, &Changes::default()).await?,
         }
+        *cursor = back;
         self.save(cursor).await
     }
 
