@@ -16,8 +16,8 @@ const LIMIT: Duration = Duration::from_secs(70);
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let terms = Terms {
-            every: environment.number_or("WATCH_SECONDS", 3)?,
-            lag: environment.number_or("LAG_SECONDS", 120)?,
+            every: environment.number("WATCH_SECONDS")?,
+            lag: environment.number("LAG_SECONDS")?,
             length: environment.number_or("RUN_SECONDS", 56)?,
         };
         let again_after = again_after(environment.number_from_zero("FACT_SECONDS")?);

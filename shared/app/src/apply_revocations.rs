@@ -105,9 +105,8 @@ impl<C: Clock, S: EdgeStore> KeyPlace for ShardKeys<'_, C, S> {
         _: Option<&str>,
         keys: &[Key],
     ) -> Result<Option<Vec<(String, String)>>, PortError> {
-        let secret = |key: &Key| {
-            Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? })
-        };
+        let secret =
+            |key: &Key| Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? });
         let keys: Vec<_> = keys.iter().filter_map(secret).collect();
         let now = self.clock.now();
         for _ in 0..TRIES {

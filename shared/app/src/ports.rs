@@ -584,6 +584,8 @@ impl KeyPlace for Nowhere {
     ) -> Result<Option<Vec<(String, String)>>, PortError> {
         Ok(Some(Vec::new()))
     }
+}
+
 /// How full the edge's store is. CloudFront's quota is 5 MiB.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreSize {

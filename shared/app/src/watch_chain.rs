@@ -136,9 +136,10 @@ where
         };
         let each = join_all(chains.iter().map(|chain| async move {
             loop {
+                // Boxed, for the compiler counts how deep futures go.
                 let polled = match chain {
-                    ChainId::Eip155(id) => self.follow(*id).await,
-                    ChainId::Solana(genesis) => self.look(*genesis).await,
+                    ChainId::Eip155(id) => Box::pin(self.follow(*id)).await,
+                    ChainId::Solana(genesis) => Box::pin(self.look(*genesis)).await,
                 };
                 if let Err(error) = polled {
                     tracing::warn!(%chain, %error, "a chain could not be watched");
@@ -151,7 +152,7 @@ where
         }));
         let timer = async {
             loop {
-                if let Err(error) = self.remind().await {
+                if let Err(error) = Box::pin(self.remind()).await {
                     tracing::warn!(%error, "grants that are due could not be decided again");
                 }
                 if !goes_on() {
@@ -160,7 +161,7 @@ where
                 self.clock.wait(self.terms.every).await;
             }
         };
-        join(lease, join(each, timer)).await;
+        join(lease, join(Box::pin(each), Box::pin(timer))).await;
         if let Err(error) = self.cursors.release(WATCH, holder).await {
             tracing::warn!(%error, "the watch can't be given up: it ends by itself");
         }
@@ -300,13 +301,16 @@ where
         }
         let dropped = cursor.marks.len() - stand;
         tracing::warn!(chain = %cursor.chain, dropped, "the chain was reorganised");
-        match cursor.rewind(stand) {
+        // Only what has been told may be forgotten.
+        let mut back = cursor.clone();
+        match back.rewind(stand) {
             Some(touches) => {
                 let changes = followed.changes(&touches);
                 self.notices.tell(cursor.chain, &changes, Some(head.block.number)).await?;
             }
             None => self.notices.tell_all(cursor.chain, &Changes::default()).await?,
         }
+        *cursor = back;
         self.save(cursor).await
     }
 

@@ -168,6 +168,25 @@ async fn a_reorganisation_beyond_memory_has_all_decided_again() {
     assert_eq!(tip(&memory), 19);
 }
 
+/// Guard: dropped blocks are forgotten when they have been told of, and not by whoever writes next.
+#[tokio::test]
+async fn a_reorganisation_that_could_not_be_told_is_told_by_the_next_poll() {
+    let memory = followed().await;
+    memory.mine(0, &[transfer(VIEWER, BUYER, 7)]);
+    follow(&memory).await;
+    memory.take_reviews();
+    memory.unmine(10);
+    memory.mine(1, &[]);
+    // It lags besides, which is told and written down in the same poll.
+    memory.now.fetch_add(TERMS.lag + 10, Ordering::SeqCst);
+    memory.fail("reviews.send", 1);
+    assert!(memory.watcher().follow(1).await.is_err());
+    assert!(memory.take_reviews().contains(&(whole(), 0)));
+    follow(&memory).await;
+    let dropped = now_and_again(&[wallet(VIEWER, 10), wallet(BUYER, 10)]);
+    assert_eq!((memory.take_reviews(), tip(&memory)), (dropped, 10));
+}
+
 /// Guard: blocks that are gone while no longer ones are there yet, as behind providers that lag.
 #[tokio::test]
 async fn a_head_that_is_behind_is_waited_for() {

@@ -1,6 +1,6 @@
 //! Webhooks: who is not the provider changes nothing, and who is can do no more than have things
 //! looked at again.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{CHAIN, CONTRACT, VIEWER, balance_of};

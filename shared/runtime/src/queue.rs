@@ -123,7 +123,7 @@ pub async fn serve_batches(
             records.iter().map(|record| record.message_id.clone().unwrap_or_default()).collect();
         let messages: Vec<_> = records.into_iter().map(read).collect();
         let mut failures = SqsBatchResponse::default();
-        let (word, status) = match handle(&messages).await {
+        let (word, status) = match Box::pin(handle(&messages)).await {
             Ok(()) => ("ok", 200),
             Err(error) => {
                 tracing::error!(request, %error, "a batch failed");

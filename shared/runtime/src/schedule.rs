@@ -68,6 +68,7 @@ pub async fn serve_ticks(
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Tick>| async move {
         let since = Instant::now();
         let id = event.context.request_id;
+        // Boxed, or the compiler gives up on the size of what the function makes of it.
         let outcome = match tokio::time::timeout(limit, Box::pin(handle(&id))).await {
             Ok(outcome) => outcome,
             Err(_) => Err(PortError::new("schedule", "it took too long")),

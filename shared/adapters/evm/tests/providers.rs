@@ -2,6 +2,7 @@
 //! say; whatever two of them do, nothing is learned that is not so.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod logs;
 mod scripted;
 
 use adapter_evm::{Connected, Counts, Failure, State, Timing};

@@ -1,15 +1,11 @@
 //! Following logs over three scripted nodes: whatever one of them hides or invents, no transfer is
 //! missed.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
-#[expect(dead_code, reason = "it is for other tests too")]
-mod scripted;
-
+use crate::scripted::{self, CHAIN, Fault, LOGGED, Node, TOKEN};
 use adapter_evm::{Connected, Timing};
 use app::ports::{ChainSettings, EvmLogs, Logs};
 use domain::account::{Address, ChainId};
 use domain::fact::Block;
-use scripted::{CHAIN, Fault, LOGGED, Node, TOKEN};
 use std::time::Duration;
 
 const SLOW: Duration = Duration::from_secs(60);
