@@ -45,9 +45,9 @@ pub enum ReviewMessage {
     Grants {
         /// Which.
         ids: Vec<GrantId>,
-        /// Whether those end that can't be decided.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        lost: bool,
+        /// A chain that can't be read for too long: those end that need it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<ChainId>,
     },
     /// All that rest on a chain, of which anything may have changed.
     Chain {
@@ -97,10 +97,11 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
             found
         }
     };
-    let lost = matches!(
-        message,
-        ReviewMessage::Grants { lost: true, .. } | ReviewMessage::Chain { lost: true, .. }
-    );
+    let lost = match message {
+        ReviewMessage::Grants { lost, .. } => *lost,
+        ReviewMessage::Chain { chain, lost: true } => Some(*chain),
+        _ => None,
+    };
     let many = matches!(message, ReviewMessage::Video { .. } | ReviewMessage::Chain { .. });
     if many && found.len() > TOGETHER {
         for some in found.chunks(TOGETHER) {
@@ -167,7 +168,7 @@ enum Review {
 
 fn review(
     message: &ReviewMessage,
-    lost: bool,
+    lost: Option<ChainId>,
     grant: &Grant,
     video: &Video,
     decision: Decision,
@@ -181,10 +182,19 @@ fn review(
             return Review::Unknown;
         }
     }
+    // A chain that stands still goes on answering: what it says is too old to let anybody in.
+    let rests = |chain| {
+        let outcomes = decision.conditions.iter();
+        outcomes
+            .filter(|outcome| outcome.chain == Some(chain))
+            .any(|outcome| matches!(outcome.outcome, Verdict::Yes | Verdict::Unknown))
+    };
+    if lost.is_some_and(rests) {
+        return Review::End(EndReason::ChainLost);
+    }
     match decision.verdict {
         Verdict::Yes => Review::Keep(Box::new(grant.decided(&decision, video.policy_revision))),
         Verdict::No => Review::End(EndReason::Refused),
-        Verdict::Unknown if lost => Review::End(EndReason::ChainLost),
         Verdict::Unknown => Review::Unknown,
     }
 }

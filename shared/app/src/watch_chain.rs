@@ -420,7 +420,7 @@ where
 }
 
 fn grants(ids: &[GrantId]) -> Vec<ReviewMessage> {
-    ids.chunks(GRANTS).map(|ids| ReviewMessage::Grants { ids: ids.to_vec(), lost: false }).collect()
+    ids.chunks(GRANTS).map(|ids| ReviewMessage::Grants { ids: ids.to_vec(), lost: None }).collect()
 }
 
 fn mark(tip: &Tip, touches: BTreeSet<Touch>, more: bool) -> Mark {

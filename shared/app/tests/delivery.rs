@@ -247,10 +247,16 @@ async fn a_chain_that_can_t_be_read_ends_nothing_until_it_is_given_up() {
     let playback = watch(&memory, VIEWER, Carrier::Query).await;
     memory.holds(CONTRACT, VIEWER, Unknown);
     let ids = vec![playback.grant.id.clone()];
-    let message = ReviewMessage::Grants { ids: ids.clone(), lost: false };
+    let message = ReviewMessage::Grants { ids: ids.clone(), lost: None };
     assert!(review(&memory, &message).await.is_err());
     assert_eq!(end_of(&memory, &playback.grant.id), None);
-    review(&memory, &ReviewMessage::Grants { ids, lost: true }).await.unwrap();
+    // Another chain's loss is not this grant's, and one that stands still may go on answering.
+    let elsewhere = Some(domain::account::ChainId::Eip155(137));
+    let other = ReviewMessage::Grants { ids: ids.clone(), lost: elsewhere };
+    memory.holds(CONTRACT, VIEWER, Yes);
+    review(&memory, &other).await.unwrap();
+    assert_eq!(end_of(&memory, &playback.grant.id), None);
+    review(&memory, &ReviewMessage::Grants { ids, lost: Some(CHAIN) }).await.unwrap();
     assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::ChainLost));
 }
 

@@ -181,7 +181,7 @@ async fn a_reorganisation_that_could_not_be_told_is_told_by_the_next_poll() {
     memory.now.fetch_add(TERMS.lag + 10, Ordering::SeqCst);
     memory.fail("reviews.send", 1);
     assert!(memory.watcher().follow(1).await.is_err());
-    assert!(memory.take_reviews().contains(&(whole(), 0)));
+    assert!(memory.take_reviews().contains(&lost()[0]));
     follow(&memory).await;
     let dropped = now_and_again(&[wallet(VIEWER, 10), wallet(BUYER, 10)]);
     assert_eq!((memory.take_reviews(), tip(&memory)), (dropped, 10));
@@ -400,7 +400,7 @@ fn genesis() -> Genesis {
 }
 
 fn ids(ids: &[&str]) -> ReviewMessage {
-    ReviewMessage::Grants { ids: ids.iter().map(|id| grant(id)).collect(), lost: false }
+    ReviewMessage::Grants { ids: ids.iter().map(|id| grant(id)).collect(), lost: None }
 }
 
 fn rests(memory: &Memory, name: &str, accounts: &[Pubkey]) {
@@ -497,7 +497,7 @@ async fn grants_that_are_due_are_asked_for_once_in_a_while() {
         memory.watcher().remind().await.unwrap();
         memory.take_reviews()
     };
-    let message = |ids: &[GrantId]| (ReviewMessage::Grants { ids: ids.to_vec(), lost: false }, 0);
+    let message = |ids: &[GrantId]| (ReviewMessage::Grants { ids: ids.to_vec(), lost: None }, 0);
     assert_eq!(remind().await, [message(&due[..25]), message(&due[25..])]);
     assert_eq!(remind().await, []);
     memory.watch.due.lock().unwrap().push(grant("new"));
