@@ -1,9 +1,10 @@
-//! What the edges read: CloudFront's KeyValueStore, through its data plane.
+//! What the edges read, and what they have cached, in CloudFront.
 //!
-//! The data plane wants SigV4A, which the SDK does in Rust. Quotas ("Quotas on key value stores" in the developer
+//! The KeyValueStore's data plane wants SigV4A, which the SDK does in Rust. Quotas ("Quotas on key value stores" in the developer
 //! guide): 5 MB for a store, 512 bytes for a key, 1 KB for a value, 50 keys or 3 MB for one UpdateKeys.
 
-use app::ports::{EdgeStore, MAX_STORE_WRITES, PortError, StoreRead, StoreSize};
+use app::ports::{EdgeStore, Invalidations, MAX_STORE_WRITES, PortError, StoreRead, StoreSize};
+use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use aws_sdk_cloudfrontkeyvaluestore::config::endpoint::{
     Endpoint, EndpointFuture, Params, ResolveEndpoint,
 };
@@ -130,6 +131,45 @@ impl ResolveEndpoint for OneAddress {
         let scheme = EndpointAuthScheme::with_capacity("sigv4a", 2)
             .put("signingName", "cloudfront-keyvaluestore")
             .put("signingRegionSet", vec![Document::from("*".to_owned())]);
-        EndpointFuture::ready(Ok(Endpoint::builder().url(self.0.clone()).auth_scheme(scheme).build()))
+        EndpointFuture::ready(Ok(Endpoint::builder()
+            .url(self.0.clone())
+            .auth_scheme(scheme)
+            .build()))
+    }
+}
+
+/// One distribution's caches.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    client: aws_sdk_cloudfront::Client,
+    id: String,
+}
+
+impl Distribution {
+    /// The distribution with this id.
+    pub fn new(config: &aws_config::SdkConfig, id: impl Into<String>) -> Self {
+        Self { client: aws_sdk_cloudfront::Client::new(config), id: id.into() }
+    }
+}
+
+impl Invalidations for Distribution {
+    async fn invalidate(&self, paths: &[String]) -> Result<(), PortError> {
+        let incomplete = |error| PortError::new("cloudfront", error);
+        let paths = Paths::builder()
+            .quantity(i32::try_from(paths.len()).unwrap_or(i32::MAX))
+            .set_items(Some(paths.to_vec()))
+            .build()
+            .map_err(incomplete)?;
+        // Never the same: an invalidation that was asked for once more is one more.
+        let reference = format!("{:032x}", rand::random::<u128>());
+        let batch = InvalidationBatch::builder().paths(paths).caller_reference(reference);
+        self.client
+            .create_invalidation()
+            .distribution_id(&self.id)
+            .invalidation_batch(batch.build().map_err(incomplete)?)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| adapter_aws::failed("cloudfront", &error))
     }
 }
