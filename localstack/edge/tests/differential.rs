@@ -424,7 +424,7 @@ fn spoil(dice: &mut Dice, made: &mut Made, fault: usize) -> Option<Reason> {
                     cwt.splice(0..0, [0xd8, 61]);
                 }
                 2 => cwt.push(dice.next() as u8),
-                3 if cwt.len() % 3 > 0 => {
+                3 if !cwt.len().is_multiple_of(3) => {
                     // Bits after the last byte, which many decoders drop.
                     let alphabet =
                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
