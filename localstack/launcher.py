@@ -170,6 +170,27 @@ def shim_mediaconvert() -> None:
     handlers["AWS::MediaConvert::Queue"] = {"create": create, "update": update, "delete": delete}
 
 
+def shim_store_resources() -> None:
+    """Stands in for the resource of a call to a key value store's data plane: its ARN is in the path, and MiniStack, which
+    evaluates the caller's statements, takes every call to be on `*`, so that only a statement on `*` would allow it."""
+    import functools
+    import re
+    from urllib.parse import unquote
+
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_resource_arn
+
+    @functools.wraps(extract)
+    def extract_with_stores(service, method, path, *rest, **named):
+        if service == "cloudfront-keyvaluestore":
+            found = re.match(r"/key-value-stores/(arn:[^/]+/[A-Za-z0-9_-]+)(/|$)", unquote(path))
+            return found.group(1) if found else "*"
+        return extract(service, method, path, *rest, **named)
+
+    iam_actions.extract_resource_arn = extract_with_stores
+
+
 def main() -> None:
     found = importlib.metadata.version("ministack")
     if found != VERSION:
@@ -182,6 +203,7 @@ def main() -> None:
     shim_mapping_numbers()
     shim_move_tasks()
     shim_mediaconvert()
+    shim_store_resources()
     app.main()
 
 

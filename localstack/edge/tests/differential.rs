@@ -416,7 +416,7 @@ fn spoil(dice: &mut Dice, made: &mut Made, fault: usize) -> Option<Reason> {
         3 => {
             // The same bytes with another spelling: CBOR's, base64url's or hex's.
             let mut cwt = made.cwt();
-            match dice.below(4) {
+            match dice.below(5) {
                 0 => {
                     cwt.splice(0..1, [0xd8, 0x11]);
                 }
@@ -424,6 +424,15 @@ fn spoil(dice: &mut Dice, made: &mut Made, fault: usize) -> Option<Reason> {
                     cwt.splice(0..0, [0xd8, 61]);
                 }
                 2 => cwt.push(dice.next() as u8),
+                3 if !cwt.len().is_multiple_of(3) => {
+                    // Bits after the last byte, which many decoders drop.
+                    let alphabet =
+                        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+                    let last = alphabet.find(&token[token.len() - 1..]).unwrap();
+                    let loose = &alphabet[last + 1..=last + 1];
+                    made.carry(&format!("{}{loose}", &token[..token.len() - 1]));
+                    return refused(Refusal::Malformed);
+                }
                 _ => {
                     made.carry(&token.replacen(
                         &made.claims.grant,
@@ -592,6 +601,7 @@ fn spoil(dice: &mut Dice, made: &mut Made, fault: usize) -> Option<Reason> {
                         "1::2::3",
                         "12345::",
                         "1:2:3:4:5:6:7",
+                        "1:2:3:4:5:6:7::8",
                         "1.2.3.4::",
                         "%eth0",
                         "::1.2.3.4.5",

@@ -2,6 +2,7 @@
 // `host`, whose functions take bytes as strings of code points below 256, and gives back what is called from outside.
 (host) => {
     const latin = (bytes) => {
+        if (bytes.length <= 4096) return String.fromCharCode.apply(null, bytes);
         let text = '';
         for (let at = 0; at < bytes.length; at++) text += String.fromCharCode(bytes[at]);
         return text;

@@ -1,6 +1,6 @@
 //! What the edges read: CloudFront's KeyValueStore, through its data plane.
 //!
-//! The data plane wants SigV4A, which the SDK does in Rust. Quotas ("Quotas on key value stores" in the developer
+//! It wants SigV4A, which the SDK does in Rust. Quotas ("Quotas on key value stores" in the developer
 //! guide): 5 MB for a store, 512 bytes for a key, 1 KB for a value, 50 keys or 3 MB for one UpdateKeys.
 
 use app::ports::{EdgeStore, MAX_STORE_WRITES, PortError, StoreRead, StoreSize};

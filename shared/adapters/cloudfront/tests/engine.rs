@@ -1,17 +1,21 @@
-//! The store on an engine. Ignored unless asked for: it wants `AWS_ENDPOINT_URL`, credentials and `EDGE_STORE_ARN`.
+//! The store and the caches on an engine. Ignored unless asked for: they want `AWS_ENDPOINT_URL`, credentials,
+//! `EDGE_STORE_ARN` and `EDGE_DISTRIBUTION`.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use adapter_cloudfront::KeyValueStore;
-use app::ports::{EdgeStore, MAX_STORE_WRITES};
+use adapter_cloudfront::{Distribution, KeyValueStore};
+use app::ports::{EdgeStore, Invalidations, MAX_STORE_WRITES};
 use std::collections::BTreeMap;
+
+async fn config() -> aws_config::SdkConfig {
+    let client = aws_smithy_http_client::Builder::new().build_http();
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
+    config.http_client(client).region("us-east-1").load().await
+}
 
 #[tokio::test]
 #[ignore = "needs an engine"]
 async fn what_is_written_is_read_and_a_lost_race_is_told() {
-    let client = aws_smithy_http_client::Builder::new().build_http();
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-    let config = config.http_client(client).region("us-east-1").load().await;
-    let store = KeyValueStore::new(&config, std::env::var("EDGE_STORE_ARN").unwrap());
+    let store = KeyValueStore::new(&config().await, std::env::var("EDGE_STORE_ARN").unwrap());
     let keys: Vec<String> = (0..MAX_STORE_WRITES).map(|number| format!("t{number:03x}")).collect();
     let puts: BTreeMap<_, _> = keys.iter().map(|key| (key.clone(), format!("a={key}"))).collect();
 
@@ -34,4 +38,14 @@ async fn what_is_written_is_read_and_a_lost_race_is_told() {
     store.write(&version, &BTreeMap::new(), &["t999".to_owned()]).await.unwrap().unwrap();
     assert_eq!(store.size().await, Ok(before));
     assert!(store.write(&version, &puts, &["t999".to_owned()]).await.is_err(), "too many");
+}
+
+#[tokio::test]
+#[ignore = "needs an engine"]
+async fn the_same_paths_may_be_forgotten_again() {
+    let distribution =
+        Distribution::new(&config().await, std::env::var("EDGE_DISTRIBUTION").unwrap());
+    for _ in 0..2 {
+        distribution.invalidate(&["/v/film/*".to_owned()]).await.unwrap();
+    }
 }
