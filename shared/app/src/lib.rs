@@ -10,6 +10,7 @@ pub mod delete_video;
 pub mod follow_job;
 pub mod gate;
 pub mod grant_playback;
+pub mod open_key;
 pub mod open_session;
 pub mod plan_transcode;
 pub mod plan_upload;

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod conversion;
 pub mod dash;
 pub mod decision;
+pub mod encryption;
 pub mod fact;
 pub mod grant;
 pub mod hls;

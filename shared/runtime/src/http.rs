@@ -2,6 +2,8 @@
 
 use crate::telemetry;
 use app::problem::{Error, Problem, RETRY_AFTER};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
@@ -25,6 +27,8 @@ pub struct Reply {
     content_type: &'static str,
     location: Option<String>,
     body: String,
+    /// Whether the body is written in base64, for what is no text.
+    base64: bool,
 }
 
 impl Reply {
@@ -34,17 +38,22 @@ impl Reply {
     /// When the value can't be written, which is a fault of ours.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(|_| Problem::Internal)?;
-        Ok(Self { status, content_type: "application/json", location: None, body })
+        Ok(Self { status, ..Self::text("application/json", body) })
     }
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: 200, content_type, location: None, body }
+        Self { status: 200, content_type, location: None, body, base64: false }
+    }
+
+    /// Bytes of some media type.
+    pub fn bytes(content_type: &'static str, bytes: &[u8]) -> Self {
+        Self { base64: true, ..Self::text(content_type, STANDARD.encode(bytes)) }
     }
 
     /// Nothing to say.
     pub fn empty() -> Self {
-        Self { status: 204, content_type: "", location: None, body: String::new() }
+        Self { status: 204, ..Self::text("", String::new()) }
     }
 
     /// It is at another address.
@@ -100,7 +109,7 @@ fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
     };
     let body = problem.to_json().to_string();
     let content_type = "application/problem+json";
-    (problem.slug(), Reply { status: problem.status(), content_type, location: None, body })
+    (problem.slug(), Reply { status: problem.status(), ..Reply::text(content_type, body) })
 }
 
 /// In API Gateway's form, payload format 2.0.
@@ -123,7 +132,7 @@ fn respond(reply: Reply) -> Value {
         "statusCode": reply.status,
         "headers": headers,
         "body": reply.body,
-        "isBase64Encoded": false,
+        "isBase64Encoded": reply.base64,
     })
 }
 
@@ -260,6 +269,17 @@ mod tests {
         let response = respond(Reply::empty());
         assert_eq!((&response["statusCode"], &response["body"]), (&json!(204), &json!("")));
         assert_eq!(response["headers"], json!({"cache-control": "no-store"}));
+    }
+
+    #[test]
+    fn bytes_travel_in_base64() {
+        let response = respond(Reply::bytes("application/octet-stream", &[0, 255]));
+        assert_eq!(
+            (&response["body"], &response["isBase64Encoded"]),
+            (&json!("AP8="), &json!(true))
+        );
+        assert_eq!(response["headers"]["cache-control"], "no-store");
+        assert_eq!(respond(Reply::empty())["isBase64Encoded"], false);
     }
 
     #[test]

@@ -265,6 +265,7 @@ mod tests {
             chunk_seconds: 60,
             extras: domain::ladder::Extras::NONE,
             ceilings: domain::ladder::Ceilings::Fixed,
+            key_seconds: 300,
         };
         let video = VideoStream {
             width: 1280,

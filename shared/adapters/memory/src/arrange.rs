@@ -54,6 +54,7 @@ pub const LIMITS: Limits = Limits {
     chunk_seconds: 8,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
+    key_seconds: 8,
 };
 
 /// That wallet on the configured chain.
@@ -101,6 +102,7 @@ pub fn video(stage: Stage) -> Video {
         subtitles: std::collections::BTreeMap::new(),
         tasks_total: 0,
         tasks_done: 0,
+        encryption: None,
         plan: None,
         planned_at: None,
         conversion: None,
@@ -370,7 +372,7 @@ pub async fn plan(memory: &Memory) -> Result<(), PortError> {
 /// Those of the use case.
 pub async fn plan_within(memory: &Memory, limits: &Limits) -> Result<(), PortError> {
     let m = memory;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, limits, VIDEO).await
+    plan_transcode(m, m, m, m, m, m, m, None::<&Memory>, m, limits, VIDEO).await
 }
 
 /// Does a task.
@@ -379,7 +381,7 @@ pub async fn plan_within(memory: &Memory, limits: &Limits) -> Result<(), PortErr
 /// Those of the use case.
 pub async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
     let m = memory;
-    run_task(m, m, m, m, m, m, m, m, message).await
+    run_task(m, m, m, m, m, m, m, m, m, message).await
 }
 
 /// Publishes what there is of the film.

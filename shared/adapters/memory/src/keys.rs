@@ -1,7 +1,7 @@
 //! Keyrings, and the place where their keys must be known.
 
 use crate::{Memory, lock};
-use app::ports::{KeyPlace, KeyringStore, PortError, StoredKeyring};
+use app::ports::{ContentKeys, KeyPlace, KeyringStore, PortError, StoredKeyring};
 use domain::keyring::{Key, KeyKind, Keyring};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -39,6 +39,24 @@ impl KeyringStore for Memory {
         let next = rings.get(&kind).map_or(1, |(version, _)| version + 1);
         rings.insert(kind, (next, keyring.clone()));
         Ok(true)
+    }
+}
+
+/// The name of the master key of new films.
+pub const NEWEST: &str = "newest";
+
+impl ContentKeys for Memory {
+    async fn newest(&self) -> Result<String, PortError> {
+        self.step("content.newest").await?;
+        Ok(NEWEST.into())
+    }
+
+    async fn key(&self, id: &str) -> Result<[u8; 32], PortError> {
+        self.step("content.key").await?;
+        // Each name has a key of its own.
+        let mut key = [0; 32];
+        key.iter_mut().zip(id.bytes().cycle()).for_each(|(byte, letter)| *byte = letter);
+        Ok(key)
     }
 }
 
