@@ -3,6 +3,7 @@
 //! A function parses its trigger, calls one use case and maps the answer. Everything outside is
 //! behind a trait of [`ports`]; which adapter stands behind it is the function's choice.
 
+pub mod audit;
 pub mod complete_upload;
 pub mod convert_video;
 pub mod create_video;

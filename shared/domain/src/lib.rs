@@ -22,6 +22,7 @@ pub mod nonce;
 pub mod number;
 pub mod policy;
 pub mod presentation;
+pub mod receipt;
 pub mod session;
 pub mod sign_in;
 pub mod storyboard;

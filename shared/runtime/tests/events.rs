@@ -19,6 +19,7 @@ use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
 use app::follow_job::ConvertNews;
 use app::grant_playback::{Terms, Viewing, Wish, grant_playback};
+use app::open_key::{WantedKey, open_key};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::plan_upload::plan_upload;
@@ -34,6 +35,7 @@ use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
 use domain::decision::Verdict;
+use domain::encryption::Encryption;
 use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{self, Grant};
 use domain::session::{self, Holder, Session, SessionKeys};
@@ -244,7 +246,19 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let wanted = Wanted { video: &id, name: &name, token: &token };
             sign_playlist(m, m, m, m, &signer, &wanted).await?;
         }
-        "health" => {}
+        "content-key" => {
+            let video = &http::video_id(request)?;
+            let period = &http::path(request, "period")?;
+            let token = &http::query(request, "grant").unwrap_or_default();
+            let m = &published().await;
+            m.change(|video| {
+                if let Some(plan) = &mut video.plan {
+                    plan.encryption = Some(Encryption::new("k1", 300, &plan.grid));
+                }
+            });
+            open_key(m, m, m, m, &WantedKey { video, period, token }).await?;
+        }
+        "health" | "receipt-keys" => {}
         other => panic!("{other} answers no requests"),
     }
     Ok(())

@@ -1,11 +1,13 @@
 //! The tables, in DynamoDB. Every state moves by a conditional write.
 
+mod audit;
 mod facts;
 mod grants;
 mod nonces;
 mod tasks;
 mod videos;
 
+pub use audit::Audit;
 pub use facts::Facts;
 pub use grants::Grants;
 pub use nonces::Nonces;

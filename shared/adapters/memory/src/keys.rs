@@ -1,6 +1,7 @@
 //! Keyrings, and the place where their keys must be known.
 
 use crate::{Memory, lock};
+use app::audit::{AuditLog, AuditRecord};
 use app::ports::{ContentKeys, KeyPlace, KeyringStore, PortError, StoredKeyring};
 use domain::keyring::{Key, KeyKind, Keyring};
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::sync::Mutex;
 pub struct Keys {
     /// Keyrings by kind, and how often each was written.
     pub rings: Mutex<BTreeMap<KeyKind, (u64, Keyring)>>,
+    /// Decisions by video and moment.
+    pub audit: Mutex<BTreeMap<(String, String), AuditRecord>>,
     /// The ids of the keys that are known outside, and how often that changed.
     pub outside: Mutex<(u64, Vec<String>)>,
 }
@@ -39,6 +42,15 @@ impl KeyringStore for Memory {
         let next = rings.get(&kind).map_or(1, |(version, _)| version + 1);
         rings.insert(kind, (next, keyring.clone()));
         Ok(true)
+    }
+}
+
+impl AuditLog for Memory {
+    async fn append(&self, record: &AuditRecord) -> Result<(), PortError> {
+        self.step("audit.append").await?;
+        let key = (record.receipt.video.clone(), record.moment());
+        lock(&self.keys.audit).entry(key).or_insert_with(|| record.clone());
+        Ok(())
     }
 }
 
