@@ -9,8 +9,7 @@ use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
 use domain::ladder::Limits;
 use domain::video::video_of_source;
-use runtime::queue;
-use runtime::settings::ContentKeys;
+use runtime::{keys::ContentKeys, queue};
 
 /// An 8K picture; more is a bomb.
 const MAX_PIXELS: u64 = 8192 * 4320;
