@@ -305,6 +305,19 @@ def test_what_the_model_does_not_allow_is_refused(scratch):
     assert (code, status, message) == ("BadRequestException", 400, "role is required")
 
 
+# What a job carries where the stack has a DRM vendor's key server: botocore's model takes it, the stand-in has no keys.
+SPEKE = {
+    "EncryptionMethod": "SAMPLE_AES",
+    "InitializationVectorInManifest": "INCLUDE",
+    "Type": "SPEKE",
+    "SpekeKeyProvider": {
+        "Url": "https://keys.example/v1/speke",
+        "ResourceId": "00112233445566778899aabbccddeeff",
+        "HlsSignaledSystemIds": ["94ce86fb-07ff-4f43-adb8-93d2fa968ca2"],
+        "DashSignaledSystemIds": ["edef8ba9-79d6-4ace-a3c8-27dcd51d21ed"],
+    },
+}
+
 UNHONOURED = [
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "H264Settings", "RateControlMode"), "VBR"),
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "H264Settings", "GopBReference"), "ENABLED"),
@@ -312,6 +325,7 @@ UNHONOURED = [
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "ScalingBehavior"), "FIT"),
     (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "SegmentControl"), "SINGLE_FILE"),
     (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "MinFinalSegmentLength"), 1.0),
+    (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "Encryption"), SPEKE),
     (("Settings", "Inputs", 0, "VideoSelector", "Rotate"), "DEGREES_90"),
     (("Settings", "Inputs", 0, "VideoSelector", "ColorSpace"), "HDR10"),
     (("Settings", "Inputs", 0, "InputClippings"), [{"StartTimecode": "00:00:01:00"}]),

@@ -25,6 +25,8 @@ LACKS = {
     "PlaybackGrant": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SigningSecretArn")}),
     "PluginExample": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("FactsTableName"), "Item": {"fact": {"S": "x"}}}),
     "PlaylistSign": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("GrantsTableName"), "Item": {"grant": {"S": "x"}}}),
+    "ContentKey": ("secretsmanager", "put_secret_value", lambda stack: {"SecretId": stack.resource("ContentSecret"), "SecretString": "x"}),
+    "ReceiptKeys": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SessionSecretArn")}),
     "Health": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SessionSecretArn")}),
     "TranscodePlan": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "v/x", "Body": b""}),
     "TranscodeWork": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),

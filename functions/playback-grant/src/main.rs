@@ -1,6 +1,6 @@
 //! `POST /v1/videos/{id}/playback`
 
-use adapter_dynamodb::{Grants, Videos};
+use adapter_dynamodb::{Audit, Grants, Videos};
 use adapter_sqs::Sqs;
 use app::grant_playback::{Viewing, grant_playback};
 use app::ports::System;
@@ -19,6 +19,7 @@ fn main() -> Result<(), runtime::Error> {
         let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?, &table);
         let videos = &Videos::new(&aws, &table);
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
+        let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let video = &http::video_id(&request)?;
@@ -26,8 +27,9 @@ fn main() -> Result<(), runtime::Error> {
             let gate = &gatehouse.gate(true).await?;
             let terms = &delivery.terms().await?;
             let viewing = &Viewing { caller, video, wish };
+            let (system, v) = (&System, videos);
             let playback =
-                grant_playback(&System, videos, grants, edge, gate, terms, viewing).await?;
+                grant_playback(system, v, grants, edge, audit, gate, terms, viewing).await?;
             Reply::playback(&playback)
         })
         .await

@@ -2,7 +2,7 @@
 
 use adapter_dynamodb::{Tasks, Videos};
 use adapter_eventbridge::EventBridge;
-use adapter_mediaconvert::{Buckets, MediaConvert};
+use adapter_mediaconvert::{Buckets, MediaConvert, Speke};
 use adapter_s3::S3;
 use adapter_sqs::Sqs;
 use app::convert_video::convert_video;
@@ -17,6 +17,10 @@ fn main() -> Result<(), runtime::Error> {
         let buckets = Buckets {
             uploads: environment.text("UPLOADS_BUCKET")?,
             media: environment.text("MEDIA_BUCKET")?,
+            speke: match environment.text("SPEKE_URL") {
+                Ok(url) => Some(Speke { url, system_ids: environment.list("SPEKE_SYSTEM_IDS")? }),
+                Err(_) => None,
+            },
         };
         let table = environment.text("VIDEOS_TABLE")?;
         let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);

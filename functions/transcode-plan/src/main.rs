@@ -9,7 +9,7 @@ use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
 use domain::ladder::Limits;
 use domain::video::video_of_source;
-use runtime::queue;
+use runtime::{keys::ContentKeys, queue};
 
 /// An 8K picture; more is a bomb.
 const MAX_PIXELS: u64 = 8192 * 4320;
@@ -22,6 +22,7 @@ fn main() -> Result<(), runtime::Error> {
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
             extras: environment.parsed_or("EXTRA_CODECS", "")?,
             ceilings: environment.parsed("LADDER")?,
+            key_seconds: environment.number("KEY_MINUTES")? * 60,
         };
         let ffmpeg = &Ffmpeg::new(environment.text_or("FFMPEG_DIRECTORY", "/opt/bin").into());
         let aws = runtime::aws::config().await;
@@ -29,6 +30,7 @@ fn main() -> Result<(), runtime::Error> {
         let tasks = &Tasks::new(&aws, environment.text("TASKS_TABLE")?, &table);
         let videos = &Videos::new(&aws, &table);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
+        let content = &ContentKeys::new(&environment, &aws)?;
         let next = &Sqs::new(&aws, environment.text("TASK_QUEUE_URL")?);
         // Absent where our own workers do it all.
         let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
@@ -39,7 +41,8 @@ fn main() -> Result<(), runtime::Error> {
             for key in queue::created_objects(message)? {
                 let Some(id) = video_of_source(&key) else { continue };
                 let planned = plan_transcode(
-                    &System, videos, tasks, uploads, ffmpeg, next, jobs, events, limits, id,
+                    &System, videos, tasks, uploads, content, ffmpeg, next, jobs, events, limits,
+                    id,
                 );
                 if let Err(error) = planned.await {
                     if message.is_last_attempt() {

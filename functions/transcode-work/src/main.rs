@@ -9,6 +9,7 @@ use app::plan_transcode::{Failure, TaskMessage, fail};
 use app::ports::System;
 use app::run_task::run_task;
 use runtime::queue;
+use runtime::settings::ContentKeys;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
@@ -19,13 +20,15 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, &table);
         let uploads = &S3::new(&aws, environment.text("UPLOADS_BUCKET")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
+        let content = &ContentKeys::new(&environment, &aws)?;
         let next = &Sqs::in_groups(&aws, environment.text("PUBLISH_QUEUE_URL")?, "video");
         let own = Sqs::new(&aws, environment.text("QUEUE_URL")?);
         let events = &EventBridge::new(&aws, environment.text("EVENT_BUS")?);
         queue::serve("transcode-work", own, async move |message| {
             let task: TaskMessage = message.json()?;
-            let done =
-                run_task(&System, videos, tasks, uploads, media, ffmpeg, next, events, &task);
+            let done = run_task(
+                &System, videos, tasks, uploads, media, content, ffmpeg, next, events, &task,
+            );
             if let Err(error) = done.await {
                 if message.is_last_attempt() {
                     let reason = format!("the part {} could not be encoded", task.task);

@@ -5,6 +5,7 @@ use crate::ports::{Clock, Random, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
 use crate::read_video::VideoView;
 use domain::account::Wallet;
+use domain::encryption::Method;
 use domain::policy::{Known, Policy};
 use domain::session::Session;
 use domain::video::{Stage, Video, source_key};
@@ -35,6 +36,9 @@ pub struct NewVideo {
     /// Who may watch; nobody but the owner if absent.
     #[serde(default)]
     pub policy: Option<Value>,
+    /// `aes-128`: its segments are encrypted, and players must know HLS. Plain if absent.
+    #[serde(default)]
+    pub encryption: Option<Method>,
 }
 
 /// The answer's body.
@@ -98,6 +102,7 @@ pub async fn create_video(
         subtitles: std::collections::BTreeMap::new(),
         tasks_total: 0,
         tasks_done: 0,
+        encryption: new.encryption,
         plan: None,
         planned_at: None,
         conversion: None,

@@ -8,8 +8,11 @@ use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::presentation::{MANIFEST_FILE, MULTIVARIANT_FILE};
 use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
 use domain::video::Video;
+use p256::ecdsa::SigningKey;
 use domain::{Seconds, cloudfront, rfc3339};
 
+/// The cookie that opens an encrypted film's keys: the grant's token.
+pub const GRANT_COOKIE: &str = "streamgate-grant";
 /// For how long cookies open a film's folder at most: what is revoked ends with them.
 pub const LONGEST_COOKIE: Seconds = 300;
 
@@ -20,11 +23,15 @@ pub struct Terms {
     pub signer: Signer,
     /// What the path's tokens are made with.
     pub token_key: EdgeKey,
+    /// What signs receipts, and its name.
+    pub receipt_key: (String, SigningKey),
     /// How long a grant lasts at most.
     pub longest: Seconds,
     /// How much longer than the film it lasts, for who pauses.
     pub pause: Seconds,
-    /// For how long cookies open, at most [`LONGEST_COOKIE`].
+    /// The cookie that opens an encrypted film's keys: the grant's token.
+pub const GRANT_COOKIE: &str = "streamgate-grant";
+/// For how long cookies open, at most [`LONGEST_COOKIE`].
     pub cookie: Seconds,
     /// How long a place is kept without being renewed, where a policy limits streams.
     pub lease: Seconds,
@@ -42,14 +49,18 @@ pub struct Playback {
     pub renew_at: Option<String>,
     /// The HLS multivariant playlist.
     pub hls: String,
-    /// The DASH manifest.
-    pub dash: String,
+    /// The DASH manifest; an encrypted film has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dash: Option<String>,
     /// A picture that stands for the film.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poster: Option<String>,
     /// A WebVTT track of pictures to find a place by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storyboard: Option<String>,
+    /// What was decided and on what facts, signed for the video's owner; see [`domain::receipt`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
     /// What the browser is to keep.
     #[serde(skip)]
     pub cookies: Vec<Cookie>,
@@ -122,6 +133,7 @@ pub fn deliver(
     let Signer { origin, key, key_pair_id } = &terms.signer;
     let id = &grant.video;
     let text = token.text();
+    let is_encrypted = video.encryption.is_some();
     let mut cookies = Vec::new();
     let mut renew_by = grant.lease_until;
     let (stem, suffix) = match grant.carrier {
@@ -136,10 +148,22 @@ pub fn deliver(
                 path: path.clone(),
                 max_age,
             }));
+            if is_encrypted {
+                cookies.push(Cookie {
+                    name: GRANT_COOKIE.into(),
+                    value: text.clone(),
+                    path: format!("/v1/videos/{id}/keys/"),
+                    max_age,
+                });
+            }
             if until < grant.expires_at {
                 renew_by = Some(renew_by.map_or(until, |lease| lease.min(until)));
             }
             (format!("{origin}{}", path.trim_end_matches('/')), String::new())
+        }
+        Carrier::Path if is_encrypted => {
+            let reason = "an encrypted film travels by cookie or query".to_owned();
+            return Err(Problem::BodyInvalid { field: "carrier".into(), reason }.into());
         }
         Carrier::Path => {
             let claims = Claims {
@@ -165,9 +189,10 @@ pub fn deliver(
         // A fifteenth before the end: time for a few tries.
         renew_at: renew_by.map(|by| rfc3339(by - by.saturating_sub(now) / 15)),
         hls: address(MULTIVARIANT_FILE),
-        dash: address(MANIFEST_FILE),
+        dash: (!is_encrypted).then(|| address(MANIFEST_FILE)),
         poster: image(POSTER_FILE),
         storyboard: image(STORYBOARD_FILE),
+        receipt: None,
         cookies,
         grant: GrantView {
             id: grant.grant.clone(),

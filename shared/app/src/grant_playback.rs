@@ -1,6 +1,7 @@
 //! `POST /v1/videos/{id}/playback`: the gate.
 
 use crate::apply_revocations::RevokeMessage;
+use crate::audit::{AuditLog, AuditRecord};
 use crate::deliver::{Playback, Terms, deliver, lifetime};
 use crate::gate::Gate;
 use crate::lease::hold;
@@ -13,6 +14,7 @@ use domain::decision::{Decision, Verdict};
 use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
 use domain::policy::Streams;
+use domain::receipt::{self, Receipt, facts, policy_hash};
 use domain::session::{Holder, Session};
 use domain::video::Video;
 use std::collections::BTreeMap;
@@ -49,11 +51,13 @@ pub struct Viewing<'a> {
 /// Not found for a video that is not ready (its owner learns the stage); the policy's refusal with
 /// each condition's outcome; as many watch as the policy allows; unavailable, and never a grant, when
 /// the facts can't be learned.
+#[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     system: &(impl Clock + Random),
     videos: &impl VideoStore,
     grants: &impl GrantStore,
     revocations: &impl Queue<RevokeMessage>,
+    audit: &impl AuditLog,
     gate: &Gate<'_, E, S, P, F>,
     terms: &Terms,
     viewing: &Viewing<'_>,
@@ -68,8 +72,28 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             }
             _ => return Err(Problem::NotFound.into()),
         };
-        let decision = allowed(system, gate, &video, &caller.wallets, &wish.assets).await?;
+        let decision = decide(system, gate, &video, &caller.wallets, &wish.assets).await;
         let now = system.now();
+        let mut receipt = Receipt {
+            iss: terms.signer.origin.clone(),
+            iat: now,
+            video: video.id.clone(),
+            accounts: caller.accounts(),
+            policy: video.policy.as_ref().map(policy_hash),
+            policy_revision: video.policy_revision,
+            facts: facts(&decision),
+            verdict: decision.verdict,
+            grant: None,
+            until: None,
+        };
+        let mut record = async |receipt: &Receipt| {
+            let id = hex::encode(system.bytes::<8>());
+            audit.append(&AuditRecord { receipt: receipt.clone(), id }).await
+        };
+        if decision.verdict != Verdict::Yes {
+            record(&receipt).await?;
+            return Err(refusal(decision));
+        }
         let id = GrantId::new(caller.account(), now, system.bytes());
         let token = GrantToken::new(id, system.bytes());
         let grant = Grant {
@@ -98,7 +122,13 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         }
         // The store refuses when the policy or the stage moved since it was read.
         if grants.create(&grant).await? {
-            return deliver(terms, &video, &grant, &token, now);
+            receipt.grant = Some(grant.grant.to_string());
+            receipt.until = Some(grant.expires_at);
+            // Nobody is let in of whom nothing is written down.
+            record(&receipt).await?;
+            let (name, key) = &terms.receipt_key;
+            let receipt = Some(receipt::mint(key, name, &receipt).map_err(|_| Problem::Internal)?);
+            return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });
         }
     }
     Err(Problem::Conflict("the policy keeps changing; try again".into()).into())
@@ -127,9 +157,12 @@ pub(crate) async fn allowed<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
     assets: &[Asset],
 ) -> Result<Decision, Error> {
     let decision = decide(clock, gate, video, wallets, assets).await;
+    if decision.verdict == Verdict::Yes { Ok(decision) } else { Err(refusal(decision)) }
+}
+
+fn refusal(decision: Decision) -> Error {
     match decision.verdict {
-        Verdict::Yes => Ok(decision),
-        Verdict::No => Err(Problem::PolicyRefused(decision.conditions).into()),
+        Verdict::Yes | Verdict::No => Problem::PolicyRefused(decision.conditions).into(),
         Verdict::Unknown => {
             let reasons: Vec<_> = decision
                 .conditions
@@ -140,8 +173,7 @@ pub(crate) async fn allowed<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
                     format!("{} ({}): {reason}", outcome.path, outcome.kind)
                 })
                 .collect();
-            Err(Problem::Unavailable(format!("could not be learned: {}", reasons.join("; ")))
-                .into())
+            Problem::Unavailable(format!("could not be learned: {}", reasons.join("; "))).into()
         }
     }
 }

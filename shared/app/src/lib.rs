@@ -4,6 +4,7 @@
 //! behind a trait of [`ports`]; which adapter stands behind it is the function's choice.
 
 pub mod apply_revocations;
+pub mod audit;
 pub mod complete_upload;
 pub mod convert_video;
 pub mod create_video;
@@ -15,6 +16,7 @@ pub mod gate;
 pub mod grant_playback;
 mod lease;
 pub mod open_grant;
+pub mod open_key;
 pub mod open_session;
 pub mod plan_transcode;
 pub mod plan_upload;

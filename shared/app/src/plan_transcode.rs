@@ -1,10 +1,11 @@
 //! A file has arrived: look at it, and cut the work into tasks.
 
 use crate::ports::{
-    Change, Clock, Event, Events, MediaError, PortError, Queue, TaskStore, Transcoder, UploadStore,
-    VideoStore,
+    Change, Clock, ContentKeys, Event, Events, MediaError, PortError, Queue, TaskStore, Transcoder,
+    UploadStore, VideoStore,
 };
 use domain::Seconds;
+use domain::encryption::{Encryption, Method};
 use domain::ladder::{self, Ceilings, Limits};
 use domain::video::{Stage, Task, source_key};
 use futures_util::future::try_join_all;
@@ -59,6 +60,7 @@ pub async fn plan_transcode(
     videos: &impl VideoStore,
     tasks: &impl TaskStore,
     uploads: &impl UploadStore,
+    content: &impl ContentKeys,
     transcoder: &impl Transcoder,
     queue: &impl Queue<TaskMessage>,
     conversions: Option<&impl Queue<ConvertMessage>>,
@@ -96,7 +98,15 @@ pub async fn plan_transcode(
                 Err(error) => tracing::warn!(video = id, %error, "the film could not be sampled"),
             }
         }
-        if conversions.is_some() {
+        plan.encryption = match video.encryption {
+            Some(Method::Aes128) => {
+                let key = content.newest().await?;
+                Some(Encryption::new(&key, limits.key_seconds, &plan.grid))
+            }
+            None => None,
+        };
+        // What is encrypted is made by our own workers: a job would leave it plain.
+        if conversions.is_some() && plan.encryption.is_none() {
             plan = plan.for_job();
         }
         let change = Change::Transcoding { plan, duration_seconds: probe.duration_seconds };

@@ -7,6 +7,7 @@
 use domain::Seconds;
 use domain::account::{Address, ChainId, Genesis, Pubkey, Wallet};
 use domain::conversion::{Conversion, JobState};
+use domain::encryption::Seal;
 use domain::fact::{Block, EvmRead, Fact, PluginRead, SolanaRead};
 use domain::grant::{Ended, Grant, GrantId};
 use domain::keyring::{Key, KeyKind, Keyring};
@@ -264,9 +265,14 @@ pub trait MediaStore {
         body: Vec<u8>,
     ) -> Result<(), PortError>;
     /// Writes a file as an object that never changes: what is there already stays. Answers with the
-    /// size of what is there then.
-    async fn keep_file(&self, key: &str, content_type: &str, path: &Path)
-    -> Result<u64, PortError>;
+    /// size of what is there then. With a seal, what is written is the encrypted file.
+    async fn keep_file(
+        &self,
+        key: &str,
+        content_type: &str,
+        path: &Path,
+        seal: Option<&Seal>,
+    ) -> Result<u64, PortError>;
     /// Reads an object.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// The names of all objects under a folder, without it, and their sizes in bytes.
@@ -551,6 +557,14 @@ pub struct StoredKeyring {
     pub version: Option<String>,
     /// The keys.
     pub keyring: Keyring,
+}
+
+/// The master keys of content.
+pub trait ContentKeys {
+    /// The name of the one for new films.
+    async fn newest(&self) -> Result<String, PortError>;
+    /// The key of that name, however old.
+    async fn key(&self, id: &str) -> Result<[u8; 32], PortError>;
 }
 
 /// Where the keys of a kind must be known before they are used: CloudFront's key group, the edge's

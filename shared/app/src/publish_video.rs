@@ -153,14 +153,17 @@ async fn write(media: &impl MediaStore, film: &Presentation) -> Result<(), PortE
     let mut names = Vec::new();
     for track in &film.tracks {
         names.push(format!("{}.m3u8", track.name));
-        if track.is_video() {
+        if track.is_video() && film.encryption.is_none() {
             names.push(format!("{}{KEY_FRAMES_SUFFIX}.m3u8", track.name));
         }
     }
     if film.storyboard.is_some() {
         names.push(STORYBOARD_FILE.to_owned());
     }
-    names.extend([MULTIVARIANT_FILE.to_owned(), MANIFEST_FILE.to_owned()]);
+    names.push(MULTIVARIANT_FILE.to_owned());
+    if film.encryption.is_none() {
+        names.push(MANIFEST_FILE.to_owned());
+    }
     for name in names {
         let playlist = render(film, &name, &Links::relative())
             .map_err(|error| PortError::new("playlist", error))?;

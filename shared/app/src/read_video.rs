@@ -3,6 +3,7 @@
 use crate::ports::{Clock, TaskStore, VideoStore};
 use crate::problem::{Error, Problem};
 use domain::account::Wallet;
+use domain::encryption::Method;
 use domain::label::Label;
 use domain::ladder::Maker;
 use domain::session::Session;
@@ -22,6 +23,9 @@ pub struct VideoView {
     duration_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Value>,
+    /// How its segments are encrypted; then it can be played by HLS alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encryption: Option<Method>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     own: Option<OwnView>,
 }
@@ -126,6 +130,7 @@ impl VideoView {
             stage: video.stage,
             duration_seconds: video.duration_seconds,
             policy: video.policy.as_ref().map(domain::policy::Policy::to_public_json),
+            encryption: video.encryption,
             own: None,
         }
     }

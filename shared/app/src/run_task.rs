@@ -2,11 +2,12 @@
 
 use crate::plan_transcode::{Failure, PublishMessage, SOURCE_LIFETIME, TaskMessage, fail};
 use crate::ports::{
-    Clock, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore, Transcoder,
-    UploadStore, VideoStore,
+    Clock, ContentKeys, Encoded, Events, MediaError, MediaStore, PortError, Queue, TaskStore,
+    Transcoder, UploadStore, VideoStore,
 };
+use domain::encryption::{Encryption, sealed_len};
 use domain::ladder::Work;
-use domain::presentation::{Piece, track_folder};
+use domain::presentation::{Piece, TrackKind, track_folder};
 use domain::storyboard::{image_files, image_key};
 use domain::video::{Video, media_folder, source_key};
 use futures_util::future::try_join_all;
@@ -26,6 +27,7 @@ pub async fn run_task(
     tasks: &impl TaskStore,
     uploads: &impl UploadStore,
     media: &impl MediaStore,
+    content: &impl ContentKeys,
     transcoder: &impl Transcoder,
     queue: &impl Queue<PublishMessage>,
     events: &impl Events,
@@ -53,11 +55,24 @@ pub async fn run_task(
         if !videos.get(id).await?.as_ref().is_some_and(Video::is_open) {
             return Ok(());
         }
-        let pieces = store(media, id, &plan.digest(), &task.work, encoded).await?;
+        let sealing = match &plan.encryption {
+            Some(encryption) => {
+                Some(Sealing { encryption, master: content.key(&encryption.key).await? })
+            }
+            None => None,
+        };
+        let pieces =
+            store(media, id, &plan.digest(), &task.work, sealing.as_ref(), encoded).await?;
         tasks.finish(id, name, &pieces, clock.now()).await?;
     }
     // Also when it was finished before: the one who did may have died before sending this.
     queue.send(&PublishMessage { video: id.clone(), task: name.clone() }).await
+}
+
+/// How the segments of pictures and sound are encrypted.
+struct Sealing<'a> {
+    encryption: &'a Encryption,
+    master: [u8; 32],
 }
 
 async fn store(
@@ -65,27 +80,36 @@ async fn store(
     id: &str,
     plan: &str,
     work: &Work,
+    sealing: Option<&Sealing<'_>>,
     encoded: Encoded,
 ) -> Result<Vec<Piece>, PortError> {
     let Encoded { mut pieces, directory, folder } = encoded;
     for file in image_files(work) {
         let key = format!("{}/{}", media_folder(id), image_key(&file, plan));
-        media.keep_file(&key, "image/jpeg", &directory.join(&file)).await?;
+        media.keep_file(&key, "image/jpeg", &directory.join(&file), None).await?;
     }
     for piece in &mut pieces {
         let from = directory.join(&piece.track);
-        let to = format!("{}/{}", media_folder(id), track_folder(&piece.track, plan));
+        let track = track_folder(&piece.track, plan);
+        let to = format!("{}/{track}", media_folder(id));
         let (from, to, kind) = (&from, &to, &piece.encoded.kind);
         let (whole, content_type) = (kind.whole_file(), kind.content_type());
-        media.keep_file(&format!("{to}/{whole}"), content_type, &from.join(whole)).await?;
+        media.keep_file(&format!("{to}/{whole}"), content_type, &from.join(whole), None).await?;
+        let sealing = sealing.filter(|_| !matches!(kind, TrackKind::Text { .. }));
         let mut number = piece.first_segment;
         for segments in piece.encoded.segments.chunks_mut(PUTS_AT_ONCE) {
             let puts = segments.iter_mut().map(|segment| {
                 number += 1;
                 let file = kind.segment_file(number);
+                let seal = sealing.map(|Sealing { encryption, master }| {
+                    // No key frame can be read out of an encrypted file.
+                    segment.bytes = sealed_len(segment.bytes);
+                    segment.key_bytes = segment.bytes;
+                    encryption.seal(master, id, &track, number)
+                });
                 async move {
                     let (key, path) = (format!("{to}/{file}"), from.join(file));
-                    let kept = media.keep_file(&key, content_type, &path).await?;
+                    let kept = media.keep_file(&key, content_type, &path, seal.as_ref()).await?;
                     if kept != segment.bytes {
                         // A worker that died had stored its own, which is as good: only where its
                         // first picture ends is not known.

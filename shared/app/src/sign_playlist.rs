@@ -117,6 +117,8 @@ pub(crate) fn render(
     let hls = |text| Playlist { content_type: HLS_TYPE, text };
     let playlist = match name {
         MULTIVARIANT_FILE => Some(hls(hls::multivariant(presentation, links))),
+        // DASH knows no whole encrypted segments.
+        MANIFEST_FILE if presentation.encryption.is_some() => None,
         MANIFEST_FILE => {
             Some(Playlist { content_type: DASH_TYPE, text: dash::manifest(presentation, links) })
         }

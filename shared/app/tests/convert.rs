@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::atomic::Ordering;
 
 async fn plan(m: &Memory) -> Result<(), PortError> {
-    plan_transcode(m, m, m, m, m, m, Some(m), m, &LIMITS, VIDEO).await
+    plan_transcode(m, m, m, m, m, m, m, Some(m), m, &LIMITS, VIDEO).await
 }
 
 async fn convert(m: &Memory) -> Result<(), PortError> {

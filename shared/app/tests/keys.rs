@@ -209,3 +209,34 @@ async fn content_keys_stay_readable_and_receipts_can_be_verified_for_ever() {
         assert_eq!(ring.live(NOW + 156 * DAY).count(), 1);
     }
 }
+
+/// An audit record is written once; sent again, as after a fault, it changes nothing.
+#[tokio::test]
+async fn what_was_decided_is_added_and_never_changed() {
+    use app::audit::{AuditLog, AuditRecord};
+    use domain::decision::Verdict;
+    use domain::receipt::Receipt;
+    let memory = Memory::fresh();
+    let receipt = Receipt {
+        iss: "https://film.example".into(),
+        iat: NOW,
+        video: "film".into(),
+        accounts: Vec::new(),
+        policy: None,
+        policy_revision: 1,
+        facts: Vec::new(),
+        verdict: Verdict::No,
+        grant: None,
+        until: None,
+    };
+    let record = AuditRecord { receipt, id: "00".repeat(8) };
+    assert_eq!(record.moment(), "2027-01-15T08:00:00Z#0000000000000000");
+    memory.append(&record).await.unwrap();
+    let mut other = record.clone();
+    other.receipt.verdict = Verdict::Yes;
+    memory.append(&other).await.unwrap();
+    let kept: Vec<_> = memory.keys.audit.lock().unwrap().values().cloned().collect();
+    assert_eq!(kept, [record.clone()]);
+    let text = serde_json::to_string(&record).unwrap();
+    assert_eq!(serde_json::from_str::<AuditRecord>(&text).unwrap(), record);
+}

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::encryption::initialisation_vector;
 use crate::label::Purpose;
 use crate::presentation::{
     EncodedTrack, KEY_FRAMES_SUFFIX, Links, Presentation, Track, TrackKind, names, segment_time,
@@ -38,6 +39,9 @@ pub fn multivariant(presentation: &Presentation, links: &Links) -> String {
     }
     for track in presentation.videos() {
         let TrackKind::Video { width, height, .. } = track.encoded.kind else { continue };
+        if presentation.encryption.is_some() {
+            break;
+        }
         let frames = track.encoded.key_frames();
         put(
             &mut text,
@@ -162,7 +166,8 @@ pub fn media(presentation: &Presentation, name: &str, links: &Links) -> Option<S
         return Some(list(presentation, track, false, links));
     }
     let track = presentation.track(name.strip_suffix(KEY_FRAMES_SUFFIX)?)?;
-    track.is_video().then(|| list(presentation, track, true, links))
+    (track.is_video() && presentation.encryption.is_none())
+        .then(|| list(presentation, track, true, links))
 }
 
 fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Links) -> String {
@@ -179,14 +184,27 @@ fn list(presentation: &Presentation, track: &Track, key_frames: bool, links: &Li
             if key_frames { "#EXT-X-I-FRAMES-ONLY" } else { "#EXT-X-INDEPENDENT-SEGMENTS" },
         ),
     );
-    if !matches!(encoded.kind, TrackKind::Text { .. }) {
+    let is_text = matches!(encoded.kind, TrackKind::Text { .. });
+    if !is_text {
         let settings = track.whole_file();
         put(&mut text, format_args!("#EXT-X-MAP:URI=\"{before}{settings}{after}\"\n"));
     }
     // Each border is rounded by itself: the sum of all EXTINF then stays exact to a microsecond
     // however long the film is.
     let (mut ticks, mut start) = (0, 0);
+    let encryption = presentation.encryption.as_ref().filter(|_| !is_text);
     for (number, segment) in (1..).zip(&encoded.segments) {
+        if let Some(encryption) = encryption {
+            // With each segment, for each has a vector of its own; after EXT-X-MAP, which is plain.
+            put(
+                &mut text,
+                format_args!(
+                    "#EXT-X-KEY:METHOD=AES-128,URI=\"{}\",IV=0x{}\n",
+                    links.key(&presentation.video, encryption.period(number)),
+                    hex::encode(initialisation_vector(&track.folder, number)),
+                ),
+            );
+        }
         ticks += segment.duration_ticks;
         let end = segment_time(ticks, encoded.timescale);
         let length = end - start;

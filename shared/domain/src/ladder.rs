@@ -1,5 +1,6 @@
 //! From what the probe saw to the renditions and the units of work.
 
+use crate::encryption::Encryption;
 use crate::label::Label;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -232,6 +233,8 @@ pub struct Limits {
     pub extras: Extras,
     /// Where the ceilings of its renditions come from.
     pub ceilings: Ceilings,
+    /// How long a stretch of an encrypted film has one content key.
+    pub key_seconds: u64,
 }
 
 /// Where the ceilings of a film's renditions come from.
@@ -555,6 +558,9 @@ pub struct TranscodePlan {
     /// Who makes pictures and sound; texts are always our own workers'.
     #[serde(default, skip_serializing_if = "is_default")]
     pub maker: Maker,
+    /// How its segments are encrypted, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 impl TranscodePlan {
@@ -712,6 +718,7 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
         sounds,
         texts,
         maker: Maker::default(),
+        encryption: None,
     })
 }
 
@@ -872,6 +879,7 @@ pub(crate) mod tests {
         chunk_seconds: 60,
         extras: Extras::NONE,
         ceilings: Ceilings::Fixed,
+        key_seconds: 300,
     };
 
     /// Nine seconds of 720p with sound.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 use crate::Seconds;
+use crate::encryption::Encryption;
 use crate::label::{self, Label, Purpose};
 use crate::ladder::{Maker, Ratio, TranscodePlan};
 use crate::storyboard::Storyboard;
@@ -383,6 +384,10 @@ pub struct Presentation {
     /// Pictures to find a place by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storyboard: Option<Storyboard>,
+    /// How the segments of pictures and sound are encrypted, if they are. Then there is HLS alone,
+    /// and no playlist of key frames: those lie within encrypted files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 impl Presentation {
@@ -414,6 +419,7 @@ impl Presentation {
             growing: None,
             target_seconds,
             storyboard: None,
+            encryption: None,
         }
     }
 
@@ -456,6 +462,7 @@ impl Presentation {
         let mut film = Self::new(video, tracks);
         film.growing = (shown < all).then_some(growing);
         film.target_seconds = (plan.grid.segment_seconds().round() as u64).max(film.target_seconds);
+        film.encryption.clone_from(&plan.encryption);
         film.storyboard = plan.images.map(|images| Storyboard::new(&digest, plan, images.tile));
         Ok(Some(film))
     }
@@ -684,6 +691,12 @@ impl Links {
             media_root: percent_encode(folder, "/"),
             media_suffix: format!("?{}", percent_encode(media_query, QUERY)),
         }
+    }
+
+    /// The content key of a film's period, from the key function: with the grant where playlists
+    /// have one, else by the grant's cookie.
+    pub fn key(&self, video: &str, period: u64) -> String {
+        format!("/v1/videos/{}/keys/{period}{}", percent_encode(video, ""), self.playlist_suffix)
     }
 
     /// The media playlist of a track, seen from the multivariant playlist.
@@ -919,6 +932,7 @@ pub(crate) mod tests {
             chunk_seconds: 8,
             extras: crate::ladder::Extras::NONE,
             ceilings: crate::ladder::Ceilings::Fixed,
+            key_seconds: 300,
         };
         plan(&probe, &limits).unwrap()
     }

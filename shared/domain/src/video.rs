@@ -3,6 +3,7 @@
 use crate::Seconds;
 use crate::account::Wallet;
 use crate::conversion::Conversion;
+use crate::encryption::Method;
 use crate::ladder::{TranscodePlan, Work};
 use crate::policy::Policy;
 use crate::presentation::Piece;
@@ -82,6 +83,9 @@ pub struct Video {
     /// How many of them are finished.
     #[serde(default)]
     pub tasks_done: u32,
+    /// How its segments are to be encrypted, if they are; such a film is HLS only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Method>,
     /// What it is transcoded into, once planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<TranscodePlan>,

@@ -1,7 +1,7 @@
 //! What delivers grants: the keys of now, and the stack's settings.
 
 use crate::config::{ConfigError, Environment};
-use crate::keys::{SigningKeys, TokenKeys};
+use crate::keys::{ReceiptKeys, SigningKeys, TokenKeys};
 use crate::settings::EdgeSettings;
 use app::deliver::Terms;
 use app::ports::PortError;
@@ -45,6 +45,7 @@ impl EdgeSigner {
 pub struct Delivery {
     signer: EdgeSigner,
     tokens: TokenKeys,
+    receipts: ReceiptKeys,
     longest: Seconds,
     pause: Seconds,
     cookie: Seconds,
@@ -52,7 +53,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// By what [`EdgeSigner::new`] needs, and `TOKEN_SECRET`, `GRANT_MINUTES`, `PAUSE_MINUTES`,
+    /// By what [`EdgeSigner::new`] needs, and `TOKEN_SECRET`, `RECEIPT_SECRET`, `GRANT_MINUTES`, `PAUSE_MINUTES`,
     /// `COOKIE_SECONDS` and `LEASE_SECONDS`.
     ///
     /// # Errors
@@ -64,6 +65,7 @@ impl Delivery {
         Ok(Self {
             signer: EdgeSigner::new(environment, aws)?,
             tokens: TokenKeys::new(environment, aws)?,
+            receipts: ReceiptKeys::new(environment, aws)?,
             longest: environment.number("GRANT_MINUTES")? * 60,
             pause: environment.number_from_zero("PAUSE_MINUTES")? * 60,
             cookie: environment.number("COOKIE_SECONDS")?,
@@ -79,6 +81,7 @@ impl Delivery {
         Ok(Terms {
             signer: self.signer.get().await?,
             token_key: self.tokens.minting().await?,
+            receipt_key: self.receipts.minting().await?,
             longest: self.longest,
             pause: self.pause,
             cookie: self.cookie,

@@ -3,11 +3,13 @@
 use crate::telemetry;
 use app::deliver::{Cookie, Playback};
 use app::problem::{Error, Problem, RETRY_AFTER};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use domain::grant::GrantToken;
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, RETRY_AFTER as RETRY_AFTER_HEADER,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER as RETRY_AFTER_HEADER,
     WWW_AUTHENTICATE,
 };
 use lambda_http::request::{LambdaRequest, RequestContext};
@@ -28,6 +30,8 @@ pub struct Reply {
     location: Option<String>,
     cookies: Vec<String>,
     body: String,
+    /// Whether the body is written in base64, for what is no text.
+    base64: bool,
 }
 
 impl Reply {
@@ -37,7 +41,7 @@ impl Reply {
     /// When the value can't be written, which is a fault of ours.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self, Error> {
         let body = serde_json::to_string(value).map_err(|_| Problem::Internal)?;
-        Ok(Self { status, content_type: "application/json", body, ..Self::empty() })
+        Ok(Self { status, ..Self::text("application/json", body) })
     }
 
     /// What a player needs, with the cookies that it is to send.
@@ -51,18 +55,24 @@ impl Reply {
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: 200, content_type, body, ..Self::empty() }
+        Self {
+            status: 200,
+            content_type,
+            location: None,
+            cookies: Vec::new(),
+            body,
+            base64: false,
+        }
+    }
+
+    /// Bytes of some media type.
+    pub fn bytes(content_type: &'static str, bytes: &[u8]) -> Self {
+        Self { base64: true, ..Self::text(content_type, STANDARD.encode(bytes)) }
     }
 
     /// Nothing to say.
     pub fn empty() -> Self {
-        Self {
-            status: 204,
-            content_type: "",
-            location: None,
-            cookies: Vec::new(),
-            body: String::new(),
-        }
+        Self { status: 204, ..Self::text("", String::new()) }
     }
 
     /// It is at another address.
@@ -118,7 +128,7 @@ fn refusal(id: &str, error: Error) -> (&'static str, Reply) {
     };
     let body = problem.to_json().to_string();
     let content_type = "application/problem+json";
-    (problem.slug(), Reply { status: problem.status(), content_type, body, ..Reply::empty() })
+    (problem.slug(), Reply { status: problem.status(), ..Reply::text(content_type, body) })
 }
 
 /// In API Gateway's form, payload format 2.0.
@@ -141,7 +151,7 @@ fn respond(reply: Reply) -> Value {
         "statusCode": reply.status,
         "headers": headers,
         "body": reply.body,
-        "isBase64Encoded": false,
+        "isBase64Encoded": reply.base64,
     });
     if !reply.cookies.is_empty() {
         response["cookies"] = json!(reply.cookies);
@@ -239,6 +249,18 @@ pub fn path(request: &Request, name: &str) -> Result<String, Error> {
     parameters.first(name).map(str::to_owned).ok_or_else(|| Problem::NotFound.into())
 }
 
+/// A cookie's value. Two of a name are none.
+pub fn cookie(request: &Request, name: &str) -> Option<String> {
+    let headers = request.headers().get_all(COOKIE);
+    let texts = headers.iter().filter_map(|header| header.to_str().ok());
+    let mut found = texts
+        .flat_map(|text| text.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .filter(|(known, _)| *known == name)
+        .map(|(_, value)| value.to_owned());
+    found.next().filter(|_| found.next().is_none())
+}
+
 /// A parameter of the query.
 pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters().first(name).map(str::to_owned)
@@ -302,6 +324,17 @@ mod tests {
         let response = respond(Reply::empty());
         assert_eq!((&response["statusCode"], &response["body"]), (&json!(204), &json!("")));
         assert_eq!(response["headers"], json!({"cache-control": "no-store"}));
+    }
+
+    #[test]
+    fn bytes_travel_in_base64() {
+        let response = respond(Reply::bytes("application/octet-stream", &[0, 255]));
+        assert_eq!(
+            (&response["body"], &response["isBase64Encoded"]),
+            (&json!("AP8="), &json!(true))
+        );
+        assert_eq!(response["headers"]["cache-control"], "no-store");
+        assert_eq!(respond(Reply::empty())["isBase64Encoded"], false);
     }
 
     #[test]

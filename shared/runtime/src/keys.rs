@@ -235,6 +235,18 @@ fn edge_key(key: &Key) -> Option<EdgeKey> {
 #[derive(Debug)]
 pub struct ContentKeys(Keys);
 
+impl app::ports::ContentKeys for ContentKeys {
+    async fn newest(&self) -> Result<String, PortError> {
+        self.0.minting(|key| Some(key.id.clone())).await
+    }
+
+    async fn key(&self, id: &str) -> Result<[u8; 32], PortError> {
+        let ring = self.0.ring_with(id).await?;
+        let key = ring.find(id).and_then(|key| key.material.symmetric());
+        key.copied().ok_or_else(|| none(&self.0.id))
+    }
+}
+
 impl ContentKeys {
     /// # Errors
     /// As [`Keys::new`].
@@ -243,24 +255,6 @@ impl ContentKeys {
         aws: &aws_config::SdkConfig,
     ) -> Result<Self, ConfigError> {
         Keys::new(environment, aws, "CONTENT_SECRET").map(Self)
-    }
-
-    /// The name of the key for new films, and its bytes.
-    ///
-    /// # Errors
-    /// As [`Keys::ring`].
-    pub async fn minting(&self) -> Result<(String, [u8; 32]), PortError> {
-        self.0.minting(named).await
-    }
-
-    /// The key of that name, however old.
-    ///
-    /// # Errors
-    /// When it can't be read, or there is none.
-    pub async fn get(&self, id: &str) -> Result<[u8; 32], PortError> {
-        let ring = self.0.ring_with(id).await?;
-        let key = ring.find(id).and_then(|key| key.material.symmetric());
-        key.copied().ok_or_else(|| none(&self.0.id))
     }
 }
 

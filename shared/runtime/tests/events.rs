@@ -21,6 +21,7 @@ use app::delete_video::delete_video;
 use app::end_grant::{end_grant, revoke_grants};
 use app::follow_job::ConvertNews;
 use app::grant_playback::{Viewing, Wish, grant_playback};
+use app::open_key::{WantedKey, open_key};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::plan_upload::plan_upload;
@@ -40,6 +41,7 @@ use app::verify_policy::verify_policy;
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::account::{Account, Address};
 use domain::decision::Verdict;
+use domain::encryption::Encryption;
 use domain::fact::{Block, EvmRead, Fact};
 use domain::grant::{Carrier, Grant, GrantToken};
 use domain::session::{self, Holder, Session, SessionKeys};
@@ -250,7 +252,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let stranger: Address = "0x99C851eaa3c3976914D63b822C67e201EC0BFBb8".parse().unwrap();
             m.holds(CONTRACT, stranger, Verdict::No);
             let viewing = Viewing { caller: &viewer, video: &id, wish: &wish };
-            grant_playback(m, m, m, m, &m.gate(FRESHNESS), &terms(), &viewing).await?;
+            grant_playback(m, m, m, m, m, &m.gate(FRESHNESS), &terms(), &viewing).await?;
         }
         "grant-renew" => {
             let m = &published().await;
@@ -288,7 +290,19 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             receive_webhook(m, policies, m, notices, hooks, delivery).await?;
             assert_eq!(m.take_reviews().len(), 4);
         }
-        "health" => {}
+        "content-key" => {
+            let video = &http::video_id(request)?;
+            let period = &http::path(request, "period")?;
+            let token = &http::query(request, "grant").unwrap_or_default();
+            let m = &published().await;
+            m.change(|video| {
+                if let Some(plan) = &mut video.plan {
+                    plan.encryption = Some(Encryption::new("k1", 300, &plan.grid));
+                }
+            });
+            open_key(m, m, m, m, &WantedKey { video, period, token }).await?;
+        }
+        "health" | "receipt-keys" => {}
         other => panic!("{other} answers no requests"),
     }
     Ok(())

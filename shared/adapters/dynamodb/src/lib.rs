@@ -1,5 +1,6 @@
 //! The tables, in DynamoDB. Every state moves by a conditional write.
 
+mod audit;
 mod facts;
 mod grants;
 mod live;
@@ -8,6 +9,7 @@ mod tasks;
 mod videos;
 mod watch;
 
+pub use audit::Audit;
 pub use facts::Facts;
 pub use grants::Grants;
 pub use nonces::Nonces;

@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     chunk_seconds: 8,
     extras: Extras { hevc: true, av1: true, opus: true },
     ceilings: Ceilings::PerTitle,
+    key_seconds: 300,
 };
 /// The film's first beep.
 const BEEP: f64 = 5.0;

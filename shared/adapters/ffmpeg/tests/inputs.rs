@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     chunk_seconds: 4,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
+    key_seconds: 300,
 };
 /// The size of most films, and how many columns of it show one bit of a frame's number.
 const WIDTH: usize = 160;

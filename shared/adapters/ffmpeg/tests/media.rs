@@ -23,6 +23,7 @@ const LIMITS: Limits = Limits {
     chunk_seconds: 4,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
+    key_seconds: 300,
 };
 
 fn local() -> Ffmpeg {

@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     chunk_seconds: 60,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
+    key_seconds: 300,
 };
 
 /// Runs a tool that must succeed, and gives what it printed and complained about.

@@ -8,7 +8,7 @@ use aws_sdk_mediaconvert::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_mediaconvert::types::{JobStatus, StatusUpdateInterval};
 use domain::conversion::{JobState, request_token};
 
-pub use settings::Buckets;
+pub use settings::{Buckets, Speke};
 
 /// The service, with the queue that jobs wait in and the role that they are done as.
 #[derive(Debug, Clone)]

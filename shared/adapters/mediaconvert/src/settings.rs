@@ -5,18 +5,20 @@ use app::ports::JobOrder;
 use aws_sdk_mediaconvert::types::{
     AacCodecProfile, AacCodingMode, AacRateControlMode, AacSettings, AacSpecification, AudioCodec,
     AudioCodecSettings, AudioDefaultSelection, AudioDescription, AudioSelector, AudioSelectorType,
-    CmafCodecSpecification, CmafGroupSettings, CmafManifestCompression, CmafManifestDurationFormat,
-    CmafMpdProfile, CmafPtsOffsetHandlingForBFrames, CmafSegmentControl, CmafSegmentLengthControl,
-    CmafVideoCompositionOffsets, CmafWriteDashManifest, CmafWriteHlsManifest,
-    CmafWriteSegmentTimelineInRepresentation, CmfcAudioDuration, CmfcIFrameOnlyManifest,
-    CmfcSettings, ColorCorrector, ColorMetadata, ColorSpace, ColorSpaceConversion, ColorSpaceUsage,
-    ContainerSettings, ContainerType, DashManifestStyle, DeinterlaceAlgorithm, Deinterlacer,
-    DeinterlacerControl, DeinterlacerMode, H264CodecLevel, H264CodecProfile, H264FramerateControl,
-    H264FramerateConversionAlgorithm, H264GopSizeUnits, H264InterlaceMode, H264ParControl,
-    H264QualityTuningLevel, H264QvbrSettings, H264RateControlMode, H264SceneChangeDetect,
-    H264Settings, HdrToSdrToneMapper, Input, InputRotate, InputSampleRange, InputTimecodeSource,
-    JobSettings, Output, OutputGroup, OutputGroupSettings, OutputGroupType, SampleRangeConversion,
-    ScalingBehavior, TimecodeConfig, TimecodeSource, VideoCodec, VideoCodecSettings,
+    CmafCodecSpecification, CmafEncryptionSettings, CmafEncryptionType, CmafGroupSettings,
+    CmafInitializationVectorInManifest, CmafKeyProviderType, CmafManifestCompression,
+    CmafManifestDurationFormat, CmafMpdProfile, CmafPtsOffsetHandlingForBFrames,
+    CmafSegmentControl, CmafSegmentLengthControl, CmafVideoCompositionOffsets,
+    CmafWriteDashManifest, CmafWriteHlsManifest, CmafWriteSegmentTimelineInRepresentation,
+    CmfcAudioDuration, CmfcIFrameOnlyManifest, CmfcSettings, ColorCorrector, ColorMetadata,
+    ColorSpace, ColorSpaceConversion, ColorSpaceUsage, ContainerSettings, ContainerType,
+    DashManifestStyle, DeinterlaceAlgorithm, Deinterlacer, DeinterlacerControl, DeinterlacerMode,
+    H264CodecLevel, H264CodecProfile, H264FramerateControl, H264FramerateConversionAlgorithm,
+    H264GopSizeUnits, H264InterlaceMode, H264ParControl, H264QualityTuningLevel, H264QvbrSettings,
+    H264RateControlMode, H264SceneChangeDetect, H264Settings, HdrToSdrToneMapper, Input,
+    InputRotate, InputSampleRange, InputTimecodeSource, JobSettings, Output, OutputGroup,
+    OutputGroupSettings, OutputGroupType, SampleRangeConversion, ScalingBehavior,
+    SpekeKeyProviderCmaf, TimecodeConfig, TimecodeSource, VideoCodec, VideoCodecSettings,
     VideoDescription, VideoPreprocessor, VideoSelector,
 };
 use domain::conversion;
@@ -37,7 +39,22 @@ pub struct Buckets {
     pub uploads: String,
     /// Where the segments go.
     pub media: String,
+    /// Whose keys encrypt them, if any do.
+    pub speke: Option<Speke>,
 }
+
+/// A key server of a vendor of digital rights management (SPEKE 1.0).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speke {
+    /// Its address, behind API Gateway: MediaConvert's role may call it.
+    pub url: String,
+    /// Which systems it serves, as DASH-IF names them; FairPlay is signalled in HLS, the others in
+    /// DASH.
+    pub system_ids: Vec<String>,
+}
+
+/// DASH-IF's identifier of FairPlay.
+const FAIRPLAY: &str = "94ce86fb-07ff-4f43-adb8-93d2fa968ca2";
 
 /// All that a job is to do.
 pub(crate) fn of(order: &JobOrder<'_>, buckets: &Buckets) -> JobSettings {
@@ -70,6 +87,7 @@ pub(crate) fn of(order: &JobOrder<'_>, buckets: &Buckets) -> JobSettings {
             .cmaf_group_settings(cmaf(
                 &plan.grid,
                 format!("s3://{}/{folder}/{base}", buckets.media),
+                buckets.speke.as_ref().map(|speke| encryption(speke, video)),
             ))
             .build(),
     );
@@ -96,7 +114,11 @@ fn selector_name(sound: &Sound) -> String {
 }
 
 /// Segments of whole GOPs, named and timed for both HLS and DASH.
-fn cmaf(grid: &Grid, destination: String) -> CmafGroupSettings {
+fn cmaf(
+    grid: &Grid,
+    destination: String,
+    speke: Option<CmafEncryptionSettings>,
+) -> CmafGroupSettings {
     // In whole seconds, and then rounded up to the next GOP: 4 becomes 4.004 at 29.97 frames.
     let frames = u64::from(grid.segment_frames) * u64::from(grid.frame_rate.denominator);
     let seconds = frames / u64::from(grid.frame_rate.numerator.max(1));
@@ -118,6 +140,28 @@ fn cmaf(grid: &Grid, destination: String) -> CmafGroupSettings {
         .manifest_compression(CmafManifestCompression::None)
         .manifest_duration_format(CmafManifestDurationFormat::FloatingPoint)
         .codec_specification(CmafCodecSpecification::Rfc6381)
+        .set_encryption(speke)
+        .build()
+}
+
+/// Keys from a vendor's key server (SPEKE 1.0), named by the video's id. With `cbcs` the same
+/// segments serve FairPlay in HLS and the others in DASH.
+fn encryption(speke: &Speke, video: &str) -> CmafEncryptionSettings {
+    let (hls, dash): (Vec<_>, Vec<_>) =
+        speke.system_ids.iter().cloned().partition(|id| id.eq_ignore_ascii_case(FAIRPLAY));
+    let some = |ids: Vec<String>| Some(ids).filter(|ids| !ids.is_empty());
+    CmafEncryptionSettings::builder()
+        .encryption_method(CmafEncryptionType::SampleAes)
+        .initialization_vector_in_manifest(CmafInitializationVectorInManifest::Include)
+        .r#type(CmafKeyProviderType::Speke)
+        .speke_key_provider(
+            SpekeKeyProviderCmaf::builder()
+                .url(&speke.url)
+                .resource_id(video)
+                .set_hls_signaled_system_ids(some(hls))
+                .set_dash_signaled_system_ids(some(dash))
+                .build(),
+        )
         .build()
 }
 
@@ -265,6 +309,7 @@ mod tests {
             chunk_seconds: 60,
             extras: domain::ladder::Extras::NONE,
             ceilings: domain::ladder::Ceilings::Fixed,
+            key_seconds: 300,
         };
         let video = VideoStream {
             width: 1280,
@@ -292,7 +337,7 @@ mod tests {
 
     fn settings(picture: Picture, rate: Ratio, channels: u32) -> (JobSettings, TranscodePlan) {
         let plan = plan_of(picture, rate, channels);
-        let buckets = Buckets { uploads: "in".into(), media: "out".into() };
+        let buckets = Buckets { uploads: "in".into(), media: "out".into(), speke: None };
         let order = JobOrder { video: VIDEO, plan: &plan, attempt: 2 };
         (of(&order, &buckets), plan)
     }
@@ -411,5 +456,27 @@ mod tests {
             let h264 = codec.and_then(VideoCodecSettings::h264_settings);
             assert_eq!(h264.and_then(H264Settings::gop_size), Some(gop), "{rate:?}");
         }
+    }
+
+    #[test]
+    fn a_job_names_the_key_server_where_there_is_one() {
+        let plan = plan_of(Picture::default(), Ratio::new(25, 1), 2);
+        let order = JobOrder { video: VIDEO, plan: &plan, attempt: 1 };
+        let widevine = "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed";
+        let playready = "9a04f079-9840-4286-ab92-e65be0885f95";
+        let system_ids = [widevine, FAIRPLAY, playready].map(str::to_owned).to_vec();
+        let url = "https://keys.example/v1/speke".to_owned();
+        let mut buckets = Buckets { uploads: "in".into(), media: "out".into(), speke: None };
+        let plain = of(&order, &buckets);
+        assert_eq!(group(&plain).0.encryption(), None);
+        buckets.speke = Some(Speke { url: url.clone(), system_ids });
+        let settings = of(&order, &buckets);
+        let encryption = group(&settings).0.encryption().unwrap_or_else(|| unreachable!());
+        assert_eq!(encryption.encryption_method(), Some(&CmafEncryptionType::SampleAes));
+        assert_eq!(encryption.r#type(), Some(&CmafKeyProviderType::Speke));
+        let server = encryption.speke_key_provider().unwrap_or_else(|| unreachable!());
+        assert_eq!((server.url(), server.resource_id()), (Some(url.as_str()), Some(VIDEO)));
+        assert_eq!(server.hls_signaled_system_ids(), [FAIRPLAY]);
+        assert_eq!(server.dash_signaled_system_ids(), [widevine, playready]);
     }
 }

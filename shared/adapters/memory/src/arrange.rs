@@ -62,6 +62,7 @@ pub const LIMITS: Limits = Limits {
     chunk_seconds: 8,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
+    key_seconds: 8,
 };
 
 /// That wallet on the configured chain.
@@ -109,6 +110,7 @@ pub fn video(stage: Stage) -> Video {
         subtitles: std::collections::BTreeMap::new(),
         tasks_total: 0,
         tasks_done: 0,
+        encryption: None,
         plan: None,
         planned_at: None,
         conversion: None,
@@ -374,7 +376,7 @@ pub async fn watch_with(
 ) -> Result<Playback, Error> {
     let gate = memory.gate(freshness);
     let viewing = Viewing { caller, video: VIDEO, wish };
-    grant_playback(memory, memory, memory, memory, &gate, &terms(), &viewing).await
+    grant_playback(memory, memory, memory, memory, memory, &gate, &terms(), &viewing).await
 }
 
 /// Renews a grant, as the function does.
@@ -420,6 +422,7 @@ pub fn terms() -> Terms {
     Terms {
         signer: signer(),
         token_key: token_key(),
+        receipt_key: ("r1".into(), signer().key),
         longest: 600,
         pause: 600,
         cookie: 300,
@@ -441,7 +444,7 @@ pub async fn plan(memory: &Memory) -> Result<(), PortError> {
 /// Those of the use case.
 pub async fn plan_within(memory: &Memory, limits: &Limits) -> Result<(), PortError> {
     let m = memory;
-    plan_transcode(m, m, m, m, m, m, None::<&Memory>, m, limits, VIDEO).await
+    plan_transcode(m, m, m, m, m, m, m, None::<&Memory>, m, limits, VIDEO).await
 }
 
 /// Does a task.
@@ -450,7 +453,7 @@ pub async fn plan_within(memory: &Memory, limits: &Limits) -> Result<(), PortErr
 /// Those of the use case.
 pub async fn work(memory: &Memory, message: &TaskMessage) -> Result<(), PortError> {
     let m = memory;
-    run_task(m, m, m, m, m, m, m, m, message).await
+    run_task(m, m, m, m, m, m, m, m, m, message).await
 }
 
 /// Publishes what there is of the film.

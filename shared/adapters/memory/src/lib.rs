@@ -6,7 +6,7 @@
 pub mod arrange;
 pub mod edge;
 mod grants;
-mod keys;
+pub mod keys;
 pub mod watch;
 
 use app::apply_revocations::RevokeMessage;
@@ -20,6 +20,7 @@ use app::ports::{
 use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
 use domain::conversion::{self, Conversion, JobState};
+use domain::encryption::Seal;
 use domain::fact::{Answer, Block, EvmRead, Fact, Place, PluginRead, SolanaRead};
 use domain::grant::{Grant, GrantId};
 use domain::ladder::{Probe, TranscodePlan, Work};
@@ -430,10 +431,19 @@ impl MediaStore for Memory {
         Ok(())
     }
 
-    async fn keep_file(&self, key: &str, _: &str, _: &Path) -> Result<u64, PortError> {
+    async fn keep_file(
+        &self,
+        key: &str,
+        _: &str,
+        _: &Path,
+        seal: Option<&Seal>,
+    ) -> Result<u64, PortError> {
         self.step("media.keep_file").await?;
         let mut objects = lock(&self.objects);
-        let object = objects.entry(key.to_owned()).or_insert_with(|| vec![0; MADE_UP_BYTES]);
+        let object = objects.entry(key.to_owned()).or_insert_with(|| {
+            let plain = vec![0; MADE_UP_BYTES];
+            seal.map_or(plain.clone(), |seal| seal.apply(&plain))
+        });
         Ok(object.len() as u64)
     }
 

@@ -7,6 +7,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use domain::Seconds;
+use domain::encryption::Seal;
 use domain::upload::Part;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -206,11 +207,20 @@ impl MediaStore for S3 {
         key: &str,
         content_type: &str,
         path: &Path,
+        seal: Option<&Seal>,
     ) -> Result<u64, PortError> {
         let broken = |error| PortError::new("s3", error);
-        let size = tokio::fs::metadata(path).await.map_err(broken)?.len();
-        let body =
-            ByteStream::from_path(path).await.map_err(|error| PortError::new("s3", error))?;
+        let (size, body) = match seal {
+            Some(seal) => {
+                let sealed = seal.apply(&tokio::fs::read(path).await.map_err(broken)?);
+                (sealed.len() as u64, ByteStream::from(sealed))
+            }
+            None => {
+                let body = ByteStream::from_path(path).await;
+                let size = tokio::fs::metadata(path).await.map_err(broken)?.len();
+                (size, body.map_err(|error| PortError::new("s3", error))?)
+            }
+        };
         let sent = self
             .client
             .put_object()

@@ -36,6 +36,7 @@ pub fn any_film() -> impl Strategy<Value = Film> {
             chunk_seconds: 8,
             extras,
             ceilings: Ceilings::Fixed,
+            key_seconds: 300,
         };
         made(&plan(&probe, &limits).unwrap(), &sizes, done)
     })

@@ -28,6 +28,7 @@ const LIMITS: Limits = Limits {
     chunk_seconds: 60,
     extras: Extras::NONE,
     ceilings: Ceilings::PerTitle,
+    key_seconds: 300,
 };
 
 /// A task as it was measured.
