@@ -8,11 +8,13 @@ use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::presentation::{MANIFEST_FILE, MULTIVARIANT_FILE};
 use domain::storyboard::{POSTER_FILE, STORYBOARD_FILE};
 use domain::video::Video;
-use p256::ecdsa::SigningKey;
 use domain::{Seconds, cloudfront, rfc3339};
+use p256::ecdsa::SigningKey;
 
 /// The cookie that opens an encrypted film's keys: the grant's token.
 pub const GRANT_COOKIE: &str = "streamgate-grant";
+/// By how many seconds clocks may differ.
+const CLOCK_SKEW: Seconds = 60;
 /// For how long cookies open a film's folder at most: what is revoked ends with them.
 pub const LONGEST_COOKIE: Seconds = 300;
 
@@ -29,9 +31,7 @@ pub struct Terms {
     pub longest: Seconds,
     /// How much longer than the film it lasts, for who pauses.
     pub pause: Seconds,
-    /// The cookie that opens an encrypted film's keys: the grant's token.
-pub const GRANT_COOKIE: &str = "streamgate-grant";
-/// For how long cookies open, at most [`LONGEST_COOKIE`].
+    /// For how long cookies open, at most [`LONGEST_COOKIE`].
     pub cookie: Seconds,
     /// How long a place is kept without being renewed, where a policy limits streams.
     pub lease: Seconds,
@@ -169,7 +169,8 @@ pub fn deliver(
             let claims = Claims {
                 grant: grant.grant.to_string(),
                 video: id.clone(),
-                not_before: grant.created_at,
+                // The edge's clock may be a little behind.
+                not_before: grant.created_at.saturating_sub(CLOCK_SKEW),
                 expires_at: grant.expires_at,
                 address: None,
                 country: None,

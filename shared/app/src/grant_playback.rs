@@ -86,7 +86,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             grant: None,
             until: None,
         };
-        let mut record = async |receipt: &Receipt| {
+        let record = async |receipt: &Receipt| {
             let id = hex::encode(system.bytes::<8>());
             audit.append(&AuditRecord { receipt: receipt.clone(), id }).await
         };
@@ -127,7 +127,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             // Nobody is let in of whom nothing is written down.
             record(&receipt).await?;
             let (name, key) = &terms.receipt_key;
-            let receipt = Some(receipt::mint(key, name, &receipt).map_err(|_| Problem::Internal)?);
+            let receipt = Some(receipt::mint(name, key, &receipt).map_err(|_| Problem::Internal)?);
             return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });
         }
     }

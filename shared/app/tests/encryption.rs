@@ -155,7 +155,8 @@ async fn nobody_else_gets_one() {
     let refused = async |memory: &Memory, video: &str, token: &str| {
         key(memory, video, "0", token).await == Err(Problem::GrantInvalid)
     };
-    let stored = memory.grants.lock().unwrap().keys().next().unwrap().clone();
+    let stored = memory.grants.lock().unwrap().values().next().unwrap().clone();
+    let stored = format!("{}{}", stored.grant, stored.secret);
     for bad in ["", "x", &"0".repeat(64), &token.to_uppercase(), &token[1..], &stored] {
         assert!(refused(&memory, VIDEO, bad).await, "{bad}");
     }

@@ -9,8 +9,8 @@ use domain::grant::GrantToken;
 use domain::video;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION, RETRY_AFTER as RETRY_AFTER_HEADER,
-    WWW_AUTHENTICATE,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION,
+    RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
 };
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{LambdaEvent, Request, RequestExt, service_fn};
@@ -55,14 +55,7 @@ impl Reply {
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self {
-            status: 200,
-            content_type,
-            location: None,
-            cookies: Vec::new(),
-            body,
-            base64: false,
-        }
+        Self { status: 200, content_type, location: None, cookies: Vec::new(), body, base64: false }
     }
 
     /// Bytes of some media type.

@@ -258,10 +258,6 @@ impl ContentKeys {
     }
 }
 
-fn named(key: &Key) -> Option<(String, [u8; 32])> {
-    Some((key.id.clone(), *key.material.symmetric()?))
-}
-
 /// The keys that sign receipts, from the secret that `RECEIPT_SECRET` names.
 #[derive(Debug)]
 pub struct ReceiptKeys(Keys);

@@ -1,6 +1,5 @@
 //! The store and the caches on an engine. Ignored unless asked for: they want `AWS_ENDPOINT_URL`, credentials,
 //! `EDGE_STORE_ARN` and `EDGE_DISTRIBUTION`.
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use adapter_cloudfront::{Distribution, KeyValueStore};
 use app::ports::{EdgeStore, Invalidations, MAX_STORE_WRITES};

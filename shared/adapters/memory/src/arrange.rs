@@ -412,6 +412,7 @@ pub fn token_key() -> EdgeKey {
 }
 
 /// What signs for the edge.
+#[expect(clippy::expect_used, reason = "the number is a key")]
 pub fn signer() -> Signer {
     let key = SigningKey::from_slice(&[5; 32]).expect("it is a key");
     Signer { origin: "https://film.example".into(), key, key_pair_id: "K1".into() }
