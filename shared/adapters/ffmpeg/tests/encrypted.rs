@@ -1,5 +1,5 @@
 //! An encrypted film by the worker's own way, played by a player that knows nothing of us.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod tools;
 
