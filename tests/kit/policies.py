@@ -205,7 +205,29 @@ GOOD = [policy(rule) for rule in (
 )]  # fmt: skip
 
 # What any reader of policies must see, whatever the rule.
+GOOD += [
+    policy(erc721()) | {"streams": {"per_wallet": 1}},
+    policy(erc721()) | {"streams": {"per_wallet": 100, "when_full": "refuse"}},
+    policy(erc721(ids=["0-9999"])) | {"streams": {"per_token": 1, "per_wallet": 3, "when_full": "take_over"}},
+]
+
 _WHOLES = [
+    *(
+        Bad(policy(erc721()) | {"streams": streams}, path)
+        for streams, path in (
+            (None, "streams"),
+            ({}, "streams"),
+            (1, "streams"),
+            ({"when_full": "refuse"}, "streams"),
+            ({"per_wallet": 0}, "streams.per_wallet"),
+            ({"per_wallet": 101}, "streams.per_wallet"),
+            ({"per_wallet": "1"}, "streams.per_wallet"),
+            ({"per_wallet": 1.5}, "streams.per_wallet"),
+            ({"per_wallet": 1, "when_full": "wait"}, "streams.when_full"),
+            ({"per_wallet": 1, "per_film": 1}, "streams.per_film"),
+        )
+    ),
+    Bad(policy(erc721()) | {"streams": {"per_token": 1}}, "streams.per_token", schema_accepts=True),
     Bad([], "policy"),
     Bad("anybody", "policy"),
     Bad({}, "version"),
