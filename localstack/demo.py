@@ -47,6 +47,8 @@ from tests.kit.solana import TOKEN, Mint, Pubkey, SolanaChain, SolanaWallet  # n
 from tests.kit.wallet import Wallet  # noqa: E402
 
 TOKEN_ID = 1
+# How long a sold token's stream is waited for: the chains are looked at every few seconds.
+SALE_SECONDS = 60
 PARALLEL = 8
 
 
@@ -381,6 +383,7 @@ class Demo:
                 client.sign_in()
             self.look_at_gate()
             self.look_at_media()
+            self.look_at_a_sale()
             step.text = f"{sum(row.seen.total() for row in self.table.rows)} requests through the edge"
 
     def look_at_gate(self) -> None:
@@ -405,7 +408,8 @@ class Demo:
         answer = self.as_solana_holder.ask("POST", path)
         add("Solana holder", request, 200, answer.status_code)
 
-        answer = self.as_holder.ask("POST", path)
+        # By query the addresses are all that a plain player needs; a browser's default is cookies.
+        answer = self.as_holder.ask("POST", path, {"carrier": "query"})
         add("holder", request, 200, answer.status_code)
         if not answer.is_success:
             raise Refused(answer)
@@ -413,7 +417,7 @@ class Demo:
         same = all(self.playback[kind].startswith(f"{self.stack.edge_origin}/v1/") for kind in ("hls", "dash"))
         if not same:
             self.table.rows[-1].fault = "the playlists' addresses are not the edge's"
-        answer = self.http.get(self.playback["hls"].partition("?")[0], params={"grant": "0" * 64})
+        answer = self.http.get(self.playback["hls"].partition("?")[0], params={"grant": "0" * 104})
         add("made-up grant", "GET …/master.m3u8", 403, answer.status_code)
 
     def look_at_media(self) -> None:
@@ -476,6 +480,26 @@ class Demo:
         note = f"{len(cues)} pictures on {len(sheets)} sheets, to find a place by"
         fault = "; ".join(filter(None, map(not_jpeg, sheets))) if sheets else "it names nothing"
         self.table.add("storyboard", "GET …/storyboard.vtt", 200, statuses, note, fault)
+
+    def look_at_a_sale(self) -> None:
+        """Sell the token, lose the picture. Cookies end by not being renewed, at most five minutes later."""
+        add = self.table.add
+        streams = {carrier: self.as_holder.playback(self.video["id"], carrier=carrier) for carrier in ("path", "query")}
+        segments = {carrier: self.foreign_segments(stream["hls"])[-1] for carrier, stream in streams.items()}
+        for carrier, address in segments.items():
+            add(f"a segment, by {carrier}", "GET /~…" if carrier == "path" else "GET /q/…", 200, self.fetch([address])[0])
+        self.token.transfer(self.holder, self.stranger.address, TOKEN_ID)
+        sold = time.monotonic()
+        try:
+            for carrier, address in segments.items():
+                status = 200
+                while status == 200 and time.monotonic() - sold < SALE_SECONDS:
+                    time.sleep(0.2)
+                    status = self.http.get(address).status_code
+                note = f"{time.monotonic() - sold:.1f} s after the holder sold the token"
+                add(f"the same segment, by {carrier}", "GET /~…" if carrier == "path" else "GET /q/…", 403, status, note)
+        finally:
+            self.token.transfer(self.stranger, self.holder.address, TOKEN_ID)
 
     def fetch(self, addresses: list[str], init: str | None = None) -> tuple[collections.Counter, int, str]:
         """Gets them all. Answers with the statuses, the bytes, and what is wrong with the content of the good ones."""

@@ -127,14 +127,20 @@ class Players:
         return [self.start(name, playback, before) for name in PLAYERS]
 
     def start(self, name: str, playback: dict, before: str) -> Playing:
+        return self.play(self.open(name), playback, before)
+
+    def open(self, name: str) -> Playing:
+        """An empty page of the film's own origin."""
         context = self.browser.new_context(base_url=self.origin, viewport={"width": 640, "height": 360})
         self.contexts.append(context)
         page = context.new_page()
-        # An empty page of the film's own origin.
         html = "<!doctype html><style>*{margin:0;width:100%}</style><video muted></video>"
         page.route("**/test-player", lambda route: route.fulfill(content_type="text/html", body=html))
         page.goto("/test-player")
-        playing = Playing(name, page)
+        return Playing(name, page)
+
+    def play(self, playing: Playing, playback: dict, before: str = "") -> Playing:
+        name, page = playing.name, playing.page
         page.on("request", lambda request: playing.requested.append(urlsplit(request.url).path))
         library = name.partition("-")[0]
         page.add_script_tag(content=NOTES + before)

@@ -247,6 +247,15 @@ def bench(binaries: Path, runs: int, only: list[str]) -> list[dict]:
     return rows + [row(f"size.{name}", size, "bytes") for name, size in sizes.items()]
 
 
+def edge_rows() -> list[dict]:
+    """What localstack/edge/examples/bench.rs measures."""
+    command = ["cargo", "run", "--release", "--quiet", "--locked", "-p", "edge", "--example", "bench"]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise Broken("the edge's bench failed")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def show(rows: list[dict]) -> None:
     width = max(len(one["name"]) for one in rows)
     print(f"{'name':{width}}  {'value':>12} {'unit':8}  {'baseline':>8}  {'ratio':>6}")
@@ -280,6 +289,8 @@ def main() -> int:
         # Before the gate's, whose stack would take processors from it.
         if not arguments.only and not arguments.no_media:
             rows += media_rows.rows(arguments.binaries.resolve(), row, say, keep=REPOSITORY / "target" / "bench")
+            say("delivery: the edge function, and a session's cryptography")
+            rows += edge_rows()
         if not arguments.only and not arguments.no_gate:
             rows += gate_rows.rows(arguments.binaries.resolve(), row, say)
     except Broken as broken:

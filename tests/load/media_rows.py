@@ -18,6 +18,8 @@ twice, the measuring of segments, and the playlists.
                                 baseline: the whole transcode, one after the other
     media.playlist_write        ms of writing the media playlists of a film of 2 hours in five renditions with sound;
                                 baseline: m3u8-rs writing the same from its own structs, in turns
+    delivery.playlist_sign      playlists a second that are written for a grant, one rendition of such a film each, read from what is stored
+                                of the film; baseline: m3u8-rs reads the stored playlist, changes its addresses and writes it
     media.playlist_write_all    the same with key frame playlists, multivariant playlist and MPD, of which m3u8-rs writes none
     media.model_1h_1000         seconds from upload to a whole film of one hour with 1,000 workers, by model.py from the times
                                 measured here; baseline: with one worker
@@ -96,6 +98,9 @@ def rows(binaries: Path, row, say, seconds: int = SECONDS, keep: Path | None = N
     written = program(binaries, "playlists")
     made.append(row("media.playlist_write", round(written["media_ms"], 3), "ms", round(written["baseline_ms"], 3)))
     made.append(row("media.playlist_write_all", round(written["all_ms"], 3), "ms"))
+    made.append(
+        row("delivery.playlist_sign", round(1000 / written["signed_ms"], 1), "per s", round(1000 / written["rewritten_ms"], 1))
+    )
     say(f"media: the film of {seconds} s (made once)")
     source = footage.looped(seconds)
     folder = Path(tempfile.mkdtemp(prefix="streamgate-media-"))
