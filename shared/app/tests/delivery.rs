@@ -65,7 +65,7 @@ async fn cookies_open_one_films_folder_for_minutes() {
     let memory = scene();
     let playback = watch(&memory, VIEWER, Carrier::Cookie).await;
     assert_eq!(playback.hls, format!("https://film.example/v/{VIDEO}/master.m3u8"));
-    assert_eq!(playback.dash, format!("https://film.example/v/{VIDEO}/manifest.mpd"));
+    assert_eq!(playback.dash.unwrap(), format!("https://film.example/v/{VIDEO}/manifest.mpd"));
     let headers: Vec<_> = playback.cookies.iter().map(app::deliver::Cookie::header).collect();
     let names = ["Policy", "Signature", "Key-Pair-Id", "Hash-Algorithm"];
     for (header, name) in headers.iter().zip(names) {

@@ -46,7 +46,7 @@ async fn a_holder_gets_a_grant_that_only_they_know() {
     let playback = ask(&memory, VIEWER).await.unwrap();
     let stem = format!("https://film.example/v1/videos/{VIDEO}/playlists");
     let token = playback.hls.strip_prefix(&format!("{stem}/master.m3u8?grant=")).unwrap();
-    assert_eq!(playback.dash, format!("{stem}/manifest.mpd?grant={token}"));
+    assert_eq!(playback.dash, Some(format!("{stem}/manifest.mpd?grant={token}")));
     assert_eq!((playback.carrier, playback.grant.token.as_str()), (Carrier::Query, token));
     let grants = memory.grants.lock().unwrap();
     let stored = &grants[&playback.grant.id];

@@ -257,8 +257,14 @@ fn only_what_decides_links_the_gate() {
         let links = |name: &&str| workspace.linked(name).contains(adapter);
         workspace.all("function").into_iter().filter(links).collect()
     };
-    assert_eq!(names("runtime-gate"), ["chain-verify", "playback-grant"]);
-    assert_eq!(names("adapter-lambda"), ["chain-verify", "playback-grant"]);
+    assert_eq!(
+        names("runtime-gate"),
+        ["chain-verify", "grant-renew", "grant-review", "playback-grant"]
+    );
+    assert_eq!(
+        names("adapter-lambda"),
+        ["chain-verify", "grant-renew", "grant-review", "playback-grant"]
+    );
     assert_eq!(
         names("adapter-solana"),
         ["chain-verify", "health", "ownership-watch", "playback-grant"]
@@ -292,7 +298,7 @@ fn queues_give_up_when_the_code_thinks_they_do() {
         .filter_map(|line| line.trim().strip_prefix("maxReceiveCount: "))
         .map(|count| count.parse().unwrap())
         .collect();
-    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 4]);
+    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 6]);
 }
 
 /// Every function of the folder is in the template, by its name and from its folder.
