@@ -47,7 +47,7 @@ def ask(method: str, path: str, status: int, body=None, *, media: str = "", answ
         ("GET", "/v1/nothing", 404, {"message": "Not Found"}, {"media": "application/json"}),
         (
             "GET",
-            f"/v1/videos/{ID}/playlists/master.m3u8?grant={'a' * 64}",
+            f"/v1/videos/{ID}/playlists/master.m3u8?grant={'a' * 104}",
             200,
             "#EXTM3U\n",
             {"media": "application/vnd.apple.mpegurl", "answered": {"Cache-Control": "no-store"}},
@@ -89,7 +89,7 @@ def test_right_answers_pass(method, path, status, body, more):
         (
             "a playlist that may be kept",
             "GET",
-            f"/v1/videos/{ID}/playlists/master.m3u8?grant={'a' * 64}",
+            f"/v1/videos/{ID}/playlists/master.m3u8?grant={'a' * 104}",
             200,
             "#EXTM3U\n",
             {"media": "application/vnd.apple.mpegurl"},

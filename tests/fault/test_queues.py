@@ -55,7 +55,7 @@ def once(stack, as_holder, player, video: str) -> None:
     outputs = {name: task["output"] for name, task in inside.tasks(stack, video).items()}
     assert set(outputs) == set(TASKS) and all(outputs.values())
     tracks = player.hls(as_holder.playback(video)["hls"])
-    named = {address.partition("?")[0].removeprefix(f"{stack.edge_origin}/") for track in tracks for address in track.addresses}
+    named = {f"v/{address.partition('?')[0].partition('/v/')[2]}" for track in tracks for address in track.addresses}
     assert len(named) == sum(len(track.addresses) for track in tracks), "a segment is named twice"
     stored = inside.objects(stack, "Media", f"v/{video}/")
     assert stored == named | inside.playlist_objects(stack, video)

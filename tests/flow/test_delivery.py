@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 import time
 from http.cookies import SimpleCookie
 
@@ -12,6 +14,8 @@ import pytest
 
 from tests.kit import inside, media
 from tests.kit.client import Client
+from tests.kit.contract import REPOSITORY
+from tests.kit.film import tool
 from tests.kit.gate import eventually
 from tests.kit.player import addresses
 
@@ -190,3 +194,51 @@ def test_grants_tokens_are_in_no_log_and_no_table(stack, player, as_holder, vide
         for place in (stored, logs, edge):
             assert secret not in place
             assert token is None or token.group(1).partition(".")[2] not in place
+
+
+@pytest.fixture(scope="module")
+def encrypted(as_creator, small_film, policy) -> str:
+    film = {"title": "Encrypted", "size": small_film.stat().st_size, "content_type": "video/mp4", "policy": policy}
+    made = as_creator.get("POST", "/v1/videos", film | {"encryption": "aes-128"})
+    as_creator.put_parts(small_film, made["upload"])
+    as_creator.complete(made["video"]["id"])
+    as_creator.wait_for_stage(made["video"]["id"], timeout=90)
+    return made["video"]["id"]
+
+
+def test_an_encrypted_film_gives_its_keys_to_live_grants_only(stack, player, as_holder, encrypted, video):
+    by_query, by_cookie = (Viewer(player, as_holder, encrypted, carrier) for carrier in ("query", "cookie"))
+    assert "dash" not in by_query.playback and "dash" not in by_cookie.playback
+    refused = as_holder.ask("POST", f"/v1/videos/{encrypted}/playback", {"carrier": "path"})
+    assert (refused.status_code, refused.json()["field"]) == (422, "carrier")
+    tracks = media.master_playlist(by_query.get(by_query.playback["hls"]).text, by_query.playback["hls"])
+    picture = next(track for track in tracks if track.kind == "video")
+    text = by_query.get(picture.address).text
+    uri = re.search(r'EXT-X-KEY:METHOD=AES-128,URI="([^"]+)"', text).group(1)
+    key = player.get(f"{stack.edge_origin}{uri}")
+    assert key.status_code == 200 and len(key.content) == 16 and key.headers["Cache-Control"] == "no-store"
+    bare = f"{stack.edge_origin}{uri.partition('?')[0]}"
+    assert by_cookie.get(bare).content == key.content
+    assert player.get(bare).status_code == 403
+    other = Viewer(player, as_holder, video["id"], "query").grant["token"]
+    assert player.get(bare, params={"grant": other}).status_code == 403
+    # A player that knows nothing of us decodes all of it.
+    command = [tool("ffmpeg"), "-v", "error", "-i", by_query.playback["hls"], "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    for viewer in (by_query, by_cookie):
+        assert viewer.end().status_code == 204
+    assert player.get(f"{stack.edge_origin}{uri}").status_code == by_cookie.get(bare).status_code == 403
+
+
+def test_a_receipt_is_verified_offline(stack, player, as_holder, video, tmp_path):
+    receipt = as_holder.playback(video["id"])["receipt"]
+    keys = tmp_path / "keys.json"
+    keys.write_text(player.get(f"{stack.edge_origin}/v1/receipts/keys").text)
+    script = [sys.executable, str(REPOSITORY / "infra" / "verify_receipt.py"), str(keys), stack.edge_origin]
+    good = subprocess.run(script, input=receipt, capture_output=True, text=True, timeout=20, check=False)
+    assert good.returncode == 0, good.stderr
+    assert video["id"] in good.stdout and as_holder.wallet.account.lower() in good.stdout.lower()
+    head, body, signature = receipt.split(".")
+    for bad in (f"{head}.{body[:-2]}AA.{signature}", f"{head}.{body}.{signature[::-1]}", "", head):
+        assert subprocess.run(script, input=bad, capture_output=True, text=True, timeout=20, check=False).returncode != 0

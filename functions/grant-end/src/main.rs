@@ -16,8 +16,8 @@ fn main() -> Result<(), runtime::Error> {
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         http::serve(move |request| async move {
             if http::route_key(&request).starts_with("DELETE") {
-                end_grant(&System, grants, edge, http::grant_token(&request)?).await?;
-                return Ok(Reply::empty());
+                let token = http::grant_token(&request)?;
+                return Ok(Reply::forgotten(&end_grant(&System, grants, edge, token).await?));
             }
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;

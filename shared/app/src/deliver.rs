@@ -98,6 +98,20 @@ pub struct Cookie {
 }
 
 impl Cookie {
+    /// What makes a browser forget a grant's cookies, if it has some.
+    pub fn forgotten(grant: &Grant) -> Vec<Self> {
+        if grant.carrier != Carrier::Cookie {
+            return Vec::new();
+        }
+        let path = cloudfront::video_path(&grant.video);
+        let keys = keys_path(&grant.video);
+        let each = cloudfront::PARAMETERS.map(|name| (format!("CloudFront-{name}"), &path));
+        each.into_iter()
+            .chain([(GRANT_COOKIE.to_owned(), &keys)])
+            .map(|(name, path)| Self { name, value: String::new(), path: path.clone(), max_age: 0 })
+            .collect()
+    }
+
     /// As the value of a Set-Cookie header.
     pub fn header(&self) -> String {
         let Self { name, value, path, max_age } = self;
@@ -109,6 +123,11 @@ impl std::fmt::Debug for Cookie {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Cookie({}, {})", self.name, self.path)
     }
+}
+
+/// Where an encrypted film's keys are.
+fn keys_path(video: &str) -> String {
+    format!("/v1/videos/{video}/keys/")
 }
 
 /// How long a grant of a film lasts when nothing ends it: the film and a pause, within the stack's
@@ -152,7 +171,7 @@ pub fn deliver(
                 cookies.push(Cookie {
                     name: GRANT_COOKIE.into(),
                     value: text.clone(),
-                    path: format!("/v1/videos/{id}/keys/"),
+                    path: keys_path(id),
                     max_age,
                 });
             }

@@ -1,6 +1,7 @@
 //! Ending grants: by whoever holds one, and by the video's owner.
 
 use crate::apply_revocations::RevokeMessage;
+use crate::deliver::Cookie;
 use crate::lease::release;
 use crate::open_grant::live_grant;
 use crate::ports::{Clock, GrantStore, PortError, Queue, VideoStore};
@@ -16,7 +17,8 @@ const TOGETHER: usize = 4;
 /// How many orders one message holds, far below SQS's limit of its size.
 const ORDERS: usize = 200;
 
-/// `DELETE /v1/grants/{grant}`: ends the grant of the token that is shown.
+/// `DELETE /v1/grants/{grant}`: ends the grant of the token that is shown. Answers with the cookies that
+/// the browser is to forget.
 ///
 /// # Errors
 /// [`Problem::GrantInvalid`] for a token that is unknown or over.
@@ -25,10 +27,11 @@ pub async fn end_grant(
     grants: &impl GrantStore,
     revocations: &impl Queue<RevokeMessage>,
     token: &str,
-) -> Result<(), Error> {
+) -> Result<Vec<Cookie>, Error> {
     let (grant, _) = live_grant(clock, grants, token).await?;
+    let forgotten = Cookie::forgotten(&grant);
     end(clock, grants, revocations, vec![grant], EndReason::Left).await?;
-    Ok(())
+    Ok(forgotten)
 }
 
 /// The body of `POST /v1/videos/{id}/revocations`: whose streams end.
@@ -123,17 +126,21 @@ fn orders(ending: &[Grant]) -> Vec<Revocation> {
     }
     let mut orders = Vec::new();
     for (_, grants) in accounts {
-        let until = grants.iter().map(|grant| grant.expires_at).max().unwrap_or_default();
-        let newest = grants.iter().max_by_key(|grant| grant.grant.issued_at());
-        match newest {
-            Some(newest) if grants.len() >= TOGETHER => {
+        // Those of the last second go one by one: one that is given in that second still is good.
+        let last = grants.iter().map(|grant| grant.grant.issued_at()).max();
+        let (older, mut each): (Vec<_>, Vec<_>) =
+            grants.into_iter().partition(|grant| Some(grant.grant.issued_at()) < last);
+        let until = older.iter().map(|grant| grant.expires_at).max().unwrap_or_default();
+        match older.iter().max_by_key(|grant| grant.grant.issued_at()) {
+            Some(newest) if older.len() >= TOGETHER => {
                 orders.push(Revocation::Wallet { newest: newest.grant.clone(), until });
             }
-            _ => orders.extend(grants.iter().map(|grant| Revocation::Grant {
-                grant: grant.grant.clone(),
-                until: grant.expires_at,
-            })),
+            _ => each.extend(older),
         }
+        orders.extend(each.into_iter().map(|grant| Revocation::Grant {
+            grant: grant.grant.clone(),
+            until: grant.expires_at,
+        }));
     }
     orders
 }

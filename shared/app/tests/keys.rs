@@ -236,7 +236,7 @@ async fn what_was_decided_is_added_and_never_changed() {
     other.receipt.verdict = Verdict::Yes;
     memory.append(&other).await.unwrap();
     let kept: Vec<_> = memory.keys.audit.lock().unwrap().values().cloned().collect();
-    assert_eq!(kept, [record.clone()]);
+    assert_eq!(kept, std::slice::from_ref(&record));
     let text = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<AuditRecord>(&text).unwrap(), record);
 }

@@ -31,10 +31,13 @@ pub fn grant_path(grant: &GrantId, video: &str) -> String {
     format!("/q/{grant}{}", video_path(video))
 }
 
+/// What a signature with a custom policy travels in.
+pub const PARAMETERS: [&str; 4] = ["Policy", "Signature", "Key-Pair-Id", "Hash-Algorithm"];
+
 /// One signature: for all below `origin` and `folder` until `expires_at`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signed {
-    parameters: [(&'static str, String); 4],
+    values: [String; 4],
 }
 
 /// Signs a folder. The same input gives the same answer (RFC 6979), so all playlists of a grant carry
@@ -49,11 +52,11 @@ pub fn sign(
     let policy = custom_policy(&format!("{origin}{folder}*"), expires_at);
     let signature: DerSignature = key.sign(policy.as_bytes());
     Signed {
-        parameters: [
-            ("Policy", encode(policy.as_bytes())),
-            ("Signature", encode(signature.as_bytes())),
-            ("Key-Pair-Id", key_pair_id.to_owned()),
-            ("Hash-Algorithm", "SHA256".to_owned()),
+        values: [
+            encode(policy.as_bytes()),
+            encode(signature.as_bytes()),
+            key_pair_id.to_owned(),
+            "SHA256".to_owned(),
         ],
     }
 }
@@ -61,12 +64,16 @@ pub fn sign(
 impl Signed {
     /// As a query string, without `?`.
     pub fn query(&self) -> String {
-        self.parameters.each_ref().map(|(name, value)| format!("{name}={value}")).join("&")
+        self.pairs().map(|(name, value)| format!("{name}={value}")).join("&")
     }
 
     /// As cookies: names and values ("Set signed cookies using a custom policy").
     pub fn cookies(&self) -> [(String, &str); 4] {
-        self.parameters.each_ref().map(|(name, value)| (format!("CloudFront-{name}"), &**value))
+        self.pairs().map(|(name, value)| (format!("CloudFront-{name}"), value))
+    }
+
+    fn pairs(&self) -> [(&'static str, &str); 4] {
+        std::array::from_fn(|index| (PARAMETERS[index], &*self.values[index]))
     }
 }
 

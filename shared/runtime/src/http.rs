@@ -68,6 +68,11 @@ impl Reply {
         Self { status: 204, ..Self::text("", String::new()) }
     }
 
+    /// Nothing to say, but for cookies that are to be forgotten.
+    pub fn forgotten(cookies: &[Cookie]) -> Self {
+        Self { cookies: cookies.iter().map(Cookie::header).collect(), ..Self::empty() }
+    }
+
     /// It is at another address.
     pub fn elsewhere(address: String) -> Self {
         Self { status: 302, location: Some(address), ..Self::empty() }

@@ -267,7 +267,14 @@ fn only_what_decides_links_the_gate() {
     );
     assert_eq!(
         names("adapter-solana"),
-        ["chain-verify", "health", "ownership-watch", "playback-grant"]
+        [
+            "chain-verify",
+            "grant-renew",
+            "grant-review",
+            "health",
+            "ownership-watch",
+            "playback-grant"
+        ]
     );
     assert_eq!(names("aws-sdk-mediaconvert"), ["transcode-convert"]);
 }
