@@ -398,6 +398,7 @@ fn every_bad_twin_is_refused_for_its_own_reason() {
         ("body-too-large", 413),
         ("domain-mismatch", 401),
         ("grant-invalid", 403),
+        ("grant-token-required", 401),
         ("message-malformed", 422),
         ("nonce-invalid", 401),
         ("not-a-creator", 403),
