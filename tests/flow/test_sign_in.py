@@ -520,12 +520,13 @@ def test_a_link_needs_a_valid_session(client, stack):
 
     assert refusal() == (401, "session-required")
     key, now = inside.session_key(stack), int(time.time())
+    kid = inside.minting(stack, "SessionSecret")["id"]
     own = {"account": client.wallet.account}
     claims = {"sub": own["account"], "wallets": [own], "aud": "streamgate", "iat": now - 70, "exp": now + 60}
-    for token in ("nonsense", jwt(claims | {"exp": now - 1}, key), jwt(claims, bytes(32))):
+    for token in ("nonsense", jwt(kid, claims | {"exp": now - 1}, key), jwt(kid, claims, bytes(32))):
         assert refusal(Authorization=f"Bearer {token}") == (401, "session-invalid")
     # Control, and with its nonce still good: the linked session ends when the shown one does.
-    client.token = jwt(claims, key)
+    client.token = jwt(kid, claims, key)
     session = client.session(message, wallet.sign(message), link=True)
     assert session["accounts"] == [client.wallet.account, wallet.account]
     assert claims_of(session["token"])["exp"] == now + 60
@@ -559,11 +560,13 @@ def test_link_is_true_or_false(client, link):
 # ---- Sessions
 
 
-def jwt(claims: dict, key: bytes, header: dict | None = None) -> str:
+def jwt(kid: str, claims: dict, key: bytes, **header: str) -> str:
+    """A token that names the stack's own key, whatever it is signed with."""
+
     def part(value: bytes) -> str:
         return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
-    header = header or {"typ": "JWT", "alg": "HS256"}
+    header = {"typ": "JWT", "alg": "HS256", "kid": kid} | header
     signed = f"{part(json.dumps(header).encode())}.{part(json.dumps(claims).encode())}"
     # A good signature of its algorithm, so that it is the algorithm that is refused.
     digest = "sha512" if header["alg"] == "HS512" else "sha256"
@@ -572,6 +575,7 @@ def jwt(claims: dict, key: bytes, header: dict | None = None) -> str:
 
 def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, creator):
     key, now = inside.session_key(stack), int(time.time())
+    kid = inside.minting(stack, "SessionSecret")["id"]
     own = {"account": creator.account}
     claims = {"sub": creator.account, "wallets": [own], "aud": "streamgate", "iat": now - 10, "exp": now + 60}
 
@@ -580,31 +584,32 @@ def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, 
         return response.status_code, "" if response.is_success else response.json()["type"].rpartition("/")[2]
 
     # Control: made here with the stack's key, so the refusals below are for what is wrong with them.
-    assert outcome(jwt(claims, key)) == (200, "")
+    assert outcome(jwt(kid, claims, key)) == (200, "")
     others = [{"account": SolanaWallet.fresh().account} for _ in range(5)]
-    assert outcome(jwt(claims | {"wallets": [own, *others[:4]]}, key)) == (200, "")
+    assert outcome(jwt(kid, claims | {"wallets": [own, *others[:4]]}, key)) == (200, "")
     invalid = {
-        "another stack's": jwt(claims, bytes(32)),
-        "over": jwt(claims | {"exp": now - 1}, key),
-        "without an end": jwt({name: claims[name] for name in ("sub", "aud", "iat")}, key),
-        "for another audience": jwt(claims | {"aud": "elsewhere"}, key),
-        "unsigned": jwt(claims, key, {"typ": "JWT", "alg": "none"}),
-        "unsigned and bare": jwt(claims, key, {"typ": "JWT", "alg": "none"}).rpartition(".")[0] + ".",
-        "of another algorithm": jwt(claims, key, {"typ": "JWT", "alg": "HS512"}),
-        "for nobody": jwt(claims | {"sub": "admin"}, key),
-        "of no wallets": jwt(claims | {"wallets": []}, key),
-        "of six wallets": jwt(claims | {"wallets": [own, *others]}, key),
-        "of one wallet twice": jwt(claims | {"wallets": [own, own]}, key),
-        "of another wallet first": jwt(claims | {"wallets": [others[0], own]}, key),
-        "without wallets": jwt({name: claims[name] for name in claims if name != "wallets"}, key),
-        "of more than wallets": jwt(claims | {"wallets": [own | {"admin": True}]}, key),
-        "with more claims": jwt(claims | {"admin": True}, key),
+        "another stack's": jwt(kid, claims, bytes(32)),
+        "over": jwt(kid, claims | {"exp": now - 1}, key),
+        "without an end": jwt(kid, {name: claims[name] for name in ("sub", "aud", "iat")}, key),
+        "for another audience": jwt(kid, claims | {"aud": "elsewhere"}, key),
+        "of a key that is not known": jwt("other", claims, key),
+        "unsigned": jwt(kid, claims, key, alg="none"),
+        "unsigned and bare": jwt(kid, claims, key, alg="none").rpartition(".")[0] + ".",
+        "of another algorithm": jwt(kid, claims, key, alg="HS512"),
+        "for nobody": jwt(kid, claims | {"sub": "admin"}, key),
+        "of no wallets": jwt(kid, claims | {"wallets": []}, key),
+        "of six wallets": jwt(kid, claims | {"wallets": [own, *others]}, key),
+        "of one wallet twice": jwt(kid, claims | {"wallets": [own, own]}, key),
+        "of another wallet first": jwt(kid, claims | {"wallets": [others[0], own]}, key),
+        "without wallets": jwt(kid, {name: claims[name] for name in claims if name != "wallets"}, key),
+        "of more than wallets": jwt(kid, claims | {"wallets": [own | {"admin": True}]}, key),
+        "with more claims": jwt(kid, claims | {"admin": True}, key),
         "no token": "x" * 40,
         "endless": "x" * 5000,
     }
     for what, token in invalid.items():
         assert outcome(token) == (401, "session-invalid"), what
-    good = jwt(claims, key)
+    good = jwt(kid, claims, key)
     assert outcome(good[:-6] + ("A" if good[-6] != "A" else "B") + good[-5:]) == (401, "session-invalid")
 
 
