@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import httpx
 import pytest
 
+from tests.kit.ports import free_port
 from tests.kit.chain import Chain
 
 
@@ -17,9 +17,7 @@ def scratch_chain(tmp_path_factory) -> Chain:
     from processes import Process
     from stack import Stack, place_contracts
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     node = Process("scratch-chain", tmp_path_factory.mktemp("chain"))
     command = [Stack().anvil(), "--host", "127.0.0.1", "--port", str(port), "--chain-id", "1"]
     node.start(command, dict(os.environ))

@@ -13,6 +13,7 @@ import pytest
 from eth_abi import decode, encode
 from eth_utils import keccak
 
+from tests.kit.ports import free_port
 from tests.kit import fault_proxy, lies
 from tests.kit.chain import (
     MULTICALL3,
@@ -37,9 +38,7 @@ def chain(scratch_chain) -> Chain:
 
 @pytest.fixture(scope="module")
 def proxy(chain):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     proxy = FaultProxy(port, {ETHEREUM: chain.url, POLYGON: chain.url, MISLED_CHAIN: chain.url})
     yield proxy
     proxy.stop()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-import socket
 from pathlib import Path
 from xml.etree import ElementTree
 
 import botocore.exceptions
 import pytest
 
+from tests.kit.ports import free_port
 from tests.kit.film import make_film
 from tests.kit.inside import wait_until
 from tests.kit.player import decode, probe, segment_start
@@ -25,21 +25,13 @@ MAY = {"Version": "2012-10-17", "Statement": [
 ]}  # fmt: skip
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in probes]
-    for each in probes:
-        each.close()
-    return ports
-
-
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory):
     """An engine and a stand-in of these tests' own, with a role, buckets, a film, and a queue that hears the events."""
     from stack import Stack
 
     state = tmp_path_factory.mktemp("state")
-    engine_port, port = free_ports(2)
+    engine_port, port = free_port(), free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREAMGATE_STATE", str(state))
         patch.setenv("STREAMGATE_ENGINE_PORT", str(engine_port))

@@ -6,7 +6,6 @@ import base64
 import os
 import re
 import signal
-import socket
 import struct
 import subprocess
 import time
@@ -20,6 +19,7 @@ from solders.rpc import errors, responses
 from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
 
+from tests.kit.ports import free_port
 from tests.kit.fault_proxy import PROVIDERS, FaultProxy
 from tests.kit.solana import (
     CORE,
@@ -52,9 +52,7 @@ class Node:
 
     def __init__(self, state: Path, slot_milliseconds: int = 400):
         self.state, self.slot_milliseconds, self.child = state, slot_milliseconds, None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Node:
@@ -113,9 +111,7 @@ def other() -> SolanaWallet:
 
 @pytest.fixture(scope="module")
 def proxy(node):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     proxy = FaultProxy(port, {LOCAL_CHAIN: node.url})
     yield proxy
     proxy.stop()
