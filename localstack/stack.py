@@ -371,6 +371,7 @@ class Stack:
             "Chains": json.dumps(self.chains(), separators=(",", ":")),
             # What is shown on one machine is short: cut finely, it can be watched soon, and progress is seen.
             "ChunkSeconds": "8",
+            "SegmentSeconds": "4",
             # Said always: a deploy that leaves a parameter out keeps its last value.
             "Transcoder": os.environ.get("STREAMGATE_TRANSCODER", "ffmpeg"),
             **changes,

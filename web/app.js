@@ -489,6 +489,8 @@
     clearTimeout(timer);
     stopPlayer();
     leave();
+    // As far as that can be told: the token is forgotten here in any case.
+    if (session.read()) ask("DELETE", "/v1/auth/session").catch(() => {});
     session.drop();
     assets.clear();
     load();

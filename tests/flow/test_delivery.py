@@ -25,9 +25,9 @@ CARRIERS = ("cookie", "path", "query")
 class Viewer:
     """A grant, and a plain player that sends what its carrier wants."""
 
-    def __init__(self, player, client: Client, video: str, carrier: str):
+    def __init__(self, player, client: Client, video: str, carrier: str, **more):
         self.player, self.carrier, self.video = player, carrier, video
-        answer = client.ask("POST", f"/v1/videos/{video}/playback", {"carrier": carrier})
+        answer = client.ask("POST", f"/v1/videos/{video}/playback", {"carrier": carrier} | more)
         assert answer.status_code == 200, answer.text
         self.playback = answer.json()
         self.grant = self.playback["grant"]
@@ -229,6 +229,43 @@ def test_an_encrypted_film_gives_its_keys_to_live_grants_only(stack, player, as_
     for viewer in (by_query, by_cookie):
         assert viewer.end().status_code == 204
     assert player.get(f"{stack.edge_origin}{uri}").status_code == by_cookie.get(bare).status_code == 403
+
+
+def test_a_deleted_film_is_forgotten_by_the_caches(player, as_holder, as_creator, encrypted):
+    """Cookies are not looked up at the edge: as long as they open, only the caches could have the film still."""
+    viewer = Viewer(player, as_holder, encrypted, "cookie")
+    segment = viewer.segments()[0]
+    assert viewer.get(segment).status_code == viewer.get(segment).status_code == 200
+    as_creator.delete(encrypted)
+    eventually(lambda: viewer.get(segment), lambda answer: answer.status_code in (403, 404), seconds=15, what="the caches' forgetting")
+
+
+def test_a_bound_path_plays_where_it_is_bound_to(player, as_holder, video):
+    here = Viewer(player, as_holder, video["id"], "path", bind={"address": "127.0.0.0/8", "user_agent": "a-player/1"})
+    address = here.playback["hls"]
+    assert player.get(address, headers={"User-Agent": "a-player/1"}).status_code == 200
+    for agent in ("a-player/2", ""):
+        assert player.get(address, headers={"User-Agent": agent}).status_code == 403
+    elsewhere = Viewer(player, as_holder, video["id"], "path", bind={"address": "203.0.113.0/24"})
+    assert elsewhere.get(elsewhere.playback["hls"]).status_code == 403
+    for carrier in ("cookie", "query"):
+        wish = {"carrier": carrier, "bind": {"country": "DE"}}
+        refused = as_holder.ask("POST", f"/v1/videos/{video['id']}/playback", wish)
+        assert (refused.status_code, refused.json()["field"]) == (422, "bind")
+
+
+def test_the_owner_reads_what_was_decided(as_creator, as_holder, as_stranger, video):
+    given = as_holder.playback(video["id"], carrier="path")["grant"]
+    assert as_stranger.ask("POST", f"/v1/videos/{video['id']}/playback").status_code == 403
+    refused, let_in = as_creator.decisions(video["id"])["decisions"][:2]
+    assert (refused["verdict"], refused["accounts"], "grant" in refused) == ("no", [as_stranger.wallet.account], False)
+    assert (let_in["verdict"], let_in["accounts"], let_in["grant"]) == ("yes", [as_holder.wallet.account], given["id"])
+    assert refused["policy"] == let_in["policy"] and refused["facts"][0]["block"]["hash"].startswith("0x")
+    # Not a word to anybody else, and no way to change one.
+    assert as_holder.ask("GET", f"/v1/videos/{video['id']}/decisions").status_code == 404
+    assert as_creator.ask("GET", f"/v1/videos/{video['id']}/decisions", params={"before": "9" * 60}).status_code == 422
+    earlier = as_creator.decisions(video["id"], before=f"{time.strftime('%Y')}-01-01T00:00:00Z#{'0' * 16}")
+    assert earlier == {"decisions": []}
 
 
 def test_a_receipt_is_verified_offline(stack, player, as_holder, video, tmp_path):

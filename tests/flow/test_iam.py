@@ -18,6 +18,7 @@ LACKS = {
     "VideoCreate": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("GrantsTableName"), "Item": {"grant": {"S": "x"}}}),
     "VideoUpload": ("s3", "delete_object", lambda stack: {"Bucket": stack.output("UploadsBucketName"), "Key": "uploads/x/source"}),
     "VideoRead": ("dynamodb", "update_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
+    "VideoDecisions": ("dynamodb", "put_item", lambda stack: {"TableName": stack.resource("AuditTable"), "Item": {"video": {"S": "x"}, "moment": {"S": "x"}}}),
     "VideoPolicy": ("dynamodb", "delete_item", lambda stack: {"TableName": stack.output("VideosTableName"), "Key": {"id": {"S": "x"}}}),
     "VideoSubtitle": ("s3", "put_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html", "Body": b""}),
     "VideoDelete": ("s3", "delete_object", lambda stack: {"Bucket": stack.output("MediaBucketName"), "Key": "page/index.html"}),

@@ -522,7 +522,7 @@ def test_a_link_needs_a_valid_session(client, stack):
     key, now = inside.session_key(stack), int(time.time())
     kid = inside.minting(stack, "SessionSecret")["id"]
     own = {"account": client.wallet.account}
-    claims = {"sub": own["account"], "wallets": [own], "aud": "streamgate", "iat": now - 70, "exp": now + 60}
+    claims = {"jti": "own", "sub": own["account"], "wallets": [own], "aud": "streamgate", "iat": now - 70, "exp": now + 60}
     for token in ("nonsense", jwt(kid, claims | {"exp": now - 1}, key), jwt(kid, claims, bytes(32))):
         assert refusal(Authorization=f"Bearer {token}") == (401, "session-invalid")
     # Control, and with its nonce still good: the linked session ends when the shown one does.
@@ -577,7 +577,7 @@ def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, 
     key, now = inside.session_key(stack), int(time.time())
     kid = inside.minting(stack, "SessionSecret")["id"]
     own = {"account": creator.account}
-    claims = {"sub": creator.account, "wallets": [own], "aud": "streamgate", "iat": now - 10, "exp": now + 60}
+    claims = {"jti": "own", "sub": creator.account, "wallets": [own], "aud": "streamgate", "iat": now - 10, "exp": now + 60}
 
     def outcome(token: str) -> tuple[int, str]:
         response = client.ask("GET", "/v1/videos", headers={"Authorization": f"Bearer {token}"})
@@ -590,7 +590,8 @@ def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, 
     invalid = {
         "another stack's": jwt(kid, claims, bytes(32)),
         "over": jwt(kid, claims | {"exp": now - 1}, key),
-        "without an end": jwt(kid, {name: claims[name] for name in ("sub", "aud", "iat")}, key),
+        "without an end": jwt(kid, {name: claims[name] for name in claims if name != "exp"}, key),
+        "without a name": jwt(kid, {name: claims[name] for name in claims if name != "jti"}, key),
         "for another audience": jwt(kid, claims | {"aud": "elsewhere"}, key),
         "of a key that is not known": jwt("other", claims, key),
         "unsigned": jwt(kid, claims, key, alg="none"),
@@ -611,6 +612,27 @@ def test_only_sessions_of_this_stack_that_are_not_over_are_taken(client, stack, 
         assert outcome(token) == (401, "session-invalid"), what
     good = jwt(kid, claims, key)
     assert outcome(good[:-6] + ("A" if good[-6] != "A" else "B") + good[-5:]) == (401, "session-invalid")
+
+
+def test_signing_out_ends_a_session_and_what_was_linked_to_it(client, client_of, holder, stranger, small_video):
+    client.sign_in()
+    tokens = [client.token]
+    for wallet in (holder, stranger):
+        client.link(wallet)
+        tokens.append(client.token)
+    other = client_of(client.wallet).sign_in()
+
+    def opens(token: str) -> set[int]:
+        ways = (("GET", "/v1/videos"), ("POST", f"/v1/videos/{small_video['id']}/playback"), ("DELETE", "/v1/auth/session"))
+        return {client.ask(*way, headers={"Authorization": f"Bearer {token}"}).status_code for way in ways}
+
+    client.sign_out()
+    for token in tokens:
+        assert opens(token) == {401}
+    answer = client.ask("GET", "/v1/videos").json()
+    assert (answer["type"].rpartition("/")[2], "sign in again" in answer["detail"]) == ("session-invalid", True)
+    # Another session of the same wallet goes on.
+    assert other.ask("GET", "/v1/videos").status_code == 200
 
 
 def test_without_a_session_one_is_asked_for(client, small_video):

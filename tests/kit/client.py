@@ -134,6 +134,10 @@ class Client:
             self.link(wallet)
         return self
 
+    def sign_out(self) -> None:
+        """The token stays with this client, for who wants to see that it is worth nothing."""
+        self.get("DELETE", "/v1/auth/session")
+
     def link(self, wallet: Signer) -> dict:
         """Makes it one more wallet of this session; answers with the session."""
         message = self.nonce(wallet.account)["message"]
@@ -253,6 +257,10 @@ class Client:
     def playback(self, video: str, assets: list[str] | None = None, carrier: str = "query") -> dict:
         """A grant. By `query` unless something else is said: then an address is all that a plain player needs."""
         return self.get("POST", f"/v1/videos/{video}/playback", {"carrier": carrier} | ({"assets": assets} if assets else {}))
+
+    def decisions(self, video: str, before: str | None = None) -> dict:
+        """For the film's owner: who was let in and who was not, newest first, some at a time."""
+        return self.get("GET", f"/v1/videos/{video}/decisions", params={"before": before} if before else None)
 
     def revoke(self, video: str, account: str | None = None) -> int:
         """Ends the grants of an account, or everyone's; answers with how many."""

@@ -3,13 +3,13 @@
 use app::ports::System;
 use app::request_nonce::{NonceRequest, Site, request_nonce};
 use runtime::http::{self, Reply};
-use runtime::settings::{EdgeSettings, Sessions};
+use runtime::settings::{EdgeSettings, SessionSecret};
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let nonce_lifetime = environment.number("NONCE_SECONDS")?;
         let aws = runtime::aws::config().await;
-        let sessions = Sessions::new(&environment, &aws)?;
+        let sessions = SessionSecret::new(&environment, &aws)?;
         let edge = EdgeSettings::new(&environment, &aws)?;
         let (sessions, edge) = (&sessions, &edge);
         http::serve(move |request| async move {

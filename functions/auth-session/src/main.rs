@@ -1,7 +1,8 @@
-//! `POST /v1/auth/session`
+//! `POST /v1/auth/session` and `DELETE /v1/auth/session`
 
 use adapter_dynamodb::Nonces;
 use adapter_evm::Evm;
+use app::end_session::end_session;
 use app::open_session::{SignedMessage, open_session};
 use app::ports::System;
 use app::request_nonce::Site;
@@ -21,6 +22,10 @@ fn main() -> Result<(), runtime::Error> {
         let head = Duration::from_secs(environment.number("HEAD_SECONDS")?);
         let evm = &Evm::with_head(head);
         http::serve(move |request| async move {
+            if http::route_key(&request).starts_with("DELETE") {
+                end_session(nonces, &sessions.caller(&request).await?).await?;
+                return Ok(Reply::empty());
+            }
             let signed: SignedMessage = http::body(&request)?;
             let shown = match signed.link {
                 true => Some(sessions.caller(&request).await?),

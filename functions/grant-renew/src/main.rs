@@ -1,6 +1,6 @@
 //! `POST /v1/grants/{grant}/renew`
 
-use adapter_dynamodb::{Grants, Videos};
+use adapter_dynamodb::{Audit, Grants, Videos};
 use adapter_sqs::Sqs;
 use app::ports::System;
 use app::renew_grant::renew_grant;
@@ -16,11 +16,13 @@ fn main() -> Result<(), runtime::Error> {
         let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
+        let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
         http::serve(move |request| async move {
             let token = http::grant_token(&request)?;
             let gate = &gatehouse.gate(true).await?;
             let terms = &delivery.terms().await?;
-            let playback = renew_grant(&System, videos, grants, edge, gate, terms, token).await?;
+            let (s, v) = (&System, videos);
+            let playback = renew_grant(s, v, grants, edge, audit, gate, terms, token).await?;
             Reply::playback(&playback)
         })
         .await

@@ -5,7 +5,7 @@ use adapter_cloudfront::KeyValueStore;
 use adapter_cloudfront::keys::EdgeKeys;
 use adapter_secrets::Secrets;
 use app::apply_revocations::ShardKeys;
-use app::ports::{Clock, Nowhere, System};
+use app::ports::{Nowhere, System};
 use app::rotate_keys::{KeyTerms, rotate_keys};
 use domain::keyring::KeyKind;
 use runtime::{custom_resource, keys};
@@ -24,15 +24,14 @@ fn main() -> Result<(), runtime::Error> {
             let secret = |kind| text(&properties, keys::property(kind));
             let store = &keys::keyrings(aws, secret)?;
             let edge = &EdgeKeys::new(aws, text(&properties, "KeyGroup")?);
-            let signing = rotate_keys(&System, store, edge, KeyKind::Signing, TERMS).await?;
+            rotate_keys(&System, store, edge, KeyKind::Signing, TERMS).await?;
             let values = &KeyValueStore::new(aws, text(&properties, "EdgeStore")?);
             let shards = &ShardKeys { clock: &System, store: values };
             rotate_keys(&System, store, shards, KeyKind::Token, TERMS).await?;
             for kind in [KeyKind::Session, KeyKind::Content, KeyKind::Receipt] {
                 rotate_keys(&System, store, &Nowhere, kind, TERMS).await?;
             }
-            let minting = signing.minting(System.now()).and_then(|key| key.name.as_deref());
-            Ok(json!({"KeyGroupId": edge.group_id().await?, "KeyPairId": minting}))
+            Ok(json!({"KeyGroupId": edge.group_id().await?}))
         };
         let remove = move |properties: Value| async move {
             Ok(EdgeKeys::new(aws, text(&properties, "KeyGroup")?).remove().await?)

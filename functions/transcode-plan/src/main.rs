@@ -7,12 +7,9 @@ use adapter_s3::S3;
 use adapter_sqs::Sqs;
 use app::plan_transcode::{Failure, fail, plan_transcode};
 use app::ports::System;
-use domain::ladder::Limits;
+use domain::ladder::{Limits, MAX_PIXELS};
 use domain::video::video_of_source;
 use runtime::{keys::ContentKeys, queue};
-
-/// An 8K picture; more is a bomb.
-const MAX_PIXELS: u64 = 8192 * 4320;
 
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
@@ -20,6 +17,7 @@ fn main() -> Result<(), runtime::Error> {
             max_duration_seconds: environment.number("MAX_DURATION_SECONDS")?,
             max_pixels: MAX_PIXELS,
             chunk_seconds: environment.number("CHUNK_SECONDS")?,
+            segment_seconds: environment.number("SEGMENT_SECONDS")?,
             extras: environment.parsed_or("EXTRA_CODECS", "")?,
             ceilings: environment.parsed("LADDER")?,
             key_seconds: environment.number("KEY_MINUTES")? * 60,

@@ -21,11 +21,12 @@ fn main() -> Result<(), runtime::Error> {
         let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
         let jobs = jobs.as_ref();
         let reviews = &Sqs::new(&aws, environment.text("REVIEW_QUEUE_URL")?);
+        let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
-            let m = media;
-            delete_video(&System, videos, tasks, uploads, m, jobs, reviews, caller, &id).await?;
+            let (s, v, t, u, m) = (&System, videos, tasks, uploads, media);
+            delete_video(s, v, t, u, m, jobs, reviews, edge, caller, &id).await?;
             Ok(Reply::empty())
         })
         .await

@@ -1,11 +1,12 @@
-//! SQS: tells the edge which grants are over, in its KeyValueStore. One consumer, one at a time.
+//! SQS: tells the edge which grants are over, in its KeyValueStore, and which films are gone. One
+//! consumer, one at a time.
 
-use crate::ports::{Clock, EdgeStore, KeyPlace, MAX_STORE_WRITES, PortError};
-use domain::edge_token::EdgeKey;
+use crate::ports::{Clock, EdgeStore, Invalidations, KeyPlace, MAX_STORE_WRITES, PortError};
+use domain::cloudfront;
 use domain::keyring::Key;
 use domain::revocation::{Revocation, Shard, shard_key, shard_keys};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a write is made anew because another's came between.
 const TRIES: usize = 10;
@@ -20,13 +21,24 @@ pub struct RevokeMessage {
     /// The FIFO queue's group.
     group: String,
     /// What to refuse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Revocation>,
+    /// What the caches are to forget: paths, which may end in `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget: Vec<String>,
 }
 
 impl RevokeMessage {
     /// Refuse these.
     pub fn revoke(orders: &[Revocation]) -> Self {
-        Self { group: GROUP.into(), orders: orders.to_vec() }
+        Self { group: GROUP.into(), orders: orders.to_vec(), forget: Vec::new() }
+    }
+
+    /// A video is gone: forget all of it.
+    pub fn forget(video: &str) -> Self {
+        // Tokens in paths are no part of what is cached: the edge's function takes them away.
+        let forget = vec![format!("{}*", cloudfront::video_path(video))];
+        Self { group: GROUP.into(), orders: Vec::new(), forget }
     }
 }
 
@@ -34,10 +46,12 @@ impl RevokeMessage {
 /// writes nothing new.
 ///
 /// # Errors
-/// When the store can't be read or written; then all of it is to be done again.
+/// When the store can't be read or written, or the caches not told; then all of it is to be done
+/// again.
 pub async fn apply_revocations(
     clock: &impl Clock,
     store: &impl EdgeStore,
+    caches: &impl Invalidations,
     messages: &[RevokeMessage],
 ) -> Result<(), PortError> {
     let mut orders: BTreeMap<String, Vec<&Revocation>> = BTreeMap::new();
@@ -46,7 +60,16 @@ pub async fn apply_revocations(
     }
     let shards: Vec<_> = orders.keys().cloned().collect();
     for some in shards.chunks(MAX_STORE_WRITES) {
-        write(clock, store, some, &orders).await?;
+        rewrite(clock, store, Some(some), |name, shard| {
+            for order in orders.get(name).into_iter().flatten() {
+                shard.add(order);
+            }
+        })
+        .await?;
+    }
+    let paths: BTreeSet<_> = messages.iter().flat_map(|message| &message.forget).cloned().collect();
+    if !paths.is_empty() {
+        caches.invalidate(&paths.into_iter().collect::<Vec<_>>()).await?;
     }
     let size = store.size().await?;
     // Read by the stack's metric filter.
@@ -54,34 +77,58 @@ pub async fn apply_revocations(
     Ok(())
 }
 
-async fn write(
+/// Changes some shards, or all, and forgets in them what is over. What is as it should be is not
+/// written; what another writes meanwhile stays.
+async fn rewrite(
     clock: &impl Clock,
     store: &impl EdgeStore,
-    shards: &[String],
-    orders: &BTreeMap<String, Vec<&Revocation>>,
+    some: Option<&[String]>,
+    change: impl Fn(&str, &mut Shard),
 ) -> Result<(), PortError> {
+    let all: Vec<_> = if some.is_none() { shard_keys().collect() } else { Vec::new() };
     for _ in 0..TRIES {
         let now = clock.now();
-        let read = store.get(shards).await?;
+        let read = match some {
+            Some(names) => store.get(names).await?,
+            None => store.all().await?,
+        };
         let mut puts = BTreeMap::new();
-        for name in shards {
+        for name in some.unwrap_or(&all) {
             let before = read.values.get(name);
             // What can't be read refuses everything at the edge; so does a shard without keys.
             let mut shard = before.and_then(|value| Shard::read(value).ok()).unwrap_or_default();
             shard.prune(now);
-            for order in orders.get(name).into_iter().flatten() {
-                shard.add(order);
-            }
+            change(name, &mut shard);
             let after = shard.write(now);
             if before != Some(&after) {
                 puts.insert(name.clone(), after);
             }
         }
-        if puts.is_empty() || store.write(&read.version, &puts, &[]).await?.is_some() {
+        if put(store, read.version, puts).await? {
             return Ok(());
         }
     }
     Err(PortError::new("edge store", "others keep writing to it"))
+}
+
+/// False where another's write came between: what was written so far needs no second time.
+async fn put(
+    store: &impl EdgeStore,
+    mut version: String,
+    puts: BTreeMap<String, String>,
+) -> Result<bool, PortError> {
+    let mut some = BTreeMap::new();
+    let last = puts.len();
+    for (index, (name, value)) in puts.into_iter().enumerate() {
+        some.insert(name, value);
+        if some.len() == MAX_STORE_WRITES || index + 1 == last {
+            match store.write(&version, &std::mem::take(&mut some), &[]).await? {
+                Some(next) => version = next,
+                None => return Ok(false),
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// The edge's store as the place of the tokens' keys: each of its shards has all of them.
@@ -105,50 +152,8 @@ impl<C: Clock, S: EdgeStore> KeyPlace for ShardKeys<'_, C, S> {
         _: Option<&str>,
         keys: &[Key],
     ) -> Result<Option<Vec<(String, String)>>, PortError> {
-        let secret =
-            |key: &Key| Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? });
-        let keys: Vec<_> = keys.iter().filter_map(secret).collect();
-        let now = self.clock.now();
-        for _ in 0..TRIES {
-            let read = self.store.all().await?;
-            let mut puts = BTreeMap::new();
-            for name in shard_keys() {
-                let before = read.values.get(&name);
-                let mut shard =
-                    before.and_then(|value| Shard::read(value).ok()).unwrap_or_default();
-                shard.prune(now);
-                shard.set_keys(&keys);
-                let after = shard.write(now);
-                if before != Some(&after) {
-                    puts.insert(name, after);
-                }
-            }
-            if self.put(read.version, puts).await? {
-                return Ok(Some(Vec::new()));
-            }
-        }
-        Err(PortError::new("edge store", "others keep writing to it"))
-    }
-}
-
-impl<C: Clock, S: EdgeStore> ShardKeys<'_, C, S> {
-    /// False where another's write came between: what was written so far needs no second time.
-    async fn put(
-        &self,
-        mut version: String,
-        puts: BTreeMap<String, String>,
-    ) -> Result<bool, PortError> {
-        let mut some = BTreeMap::new();
-        let last = puts.len();
-        for (index, (name, value)) in puts.into_iter().enumerate() {
-            some.insert(name, value);
-            if some.len() == MAX_STORE_WRITES || index + 1 == last {
-                match self.store.write(&version, &std::mem::take(&mut some), &[]).await? {
-                    Some(next) => version = next,
-                    None => return Ok(false),
-                }
-            }
-        }
-        Ok(true)
+        let keys: Vec<_> = keys.iter().filter_map(Key::for_edge).collect();
+        rewrite(self.clock, self.store, None, |_, shard| shard.set_keys(&keys)).await?;
+        Ok(Some(Vec::new()))
     }
 }

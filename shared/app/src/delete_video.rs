@@ -1,5 +1,6 @@
 //! `DELETE /v1/videos/{id}`: a video and all that was made of it.
 
+use crate::apply_revocations::RevokeMessage;
 use crate::plan_transcode::ConvertMessage;
 use crate::ports::{Change, Clock, MediaStore, Queue, TaskStore, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
@@ -7,8 +8,8 @@ use crate::review_grants::ReviewMessage;
 use domain::session::Session;
 use domain::video::{Stage, Video, media_folder, source_key};
 
-/// Deletes a video, and ends its grants. Asked again after a fault, it goes on where it stopped. A job that converts it is
-/// ended, and what it still writes goes when it says that it is over.
+/// Deletes a video, and ends its grants. Asked again after a fault, it goes on where it stopped. A
+/// job that converts it is ended, and what it still writes goes when it says that it is over.
 ///
 /// # Errors
 /// Not found for all but the owner.
@@ -21,6 +22,7 @@ pub async fn delete_video(
     media: &impl MediaStore,
     conversions: Option<&impl Queue<ConvertMessage>>,
     reviews: &impl Queue<ReviewMessage>,
+    edge: &impl Queue<RevokeMessage>,
     caller: &Session,
     id: &str,
 ) -> Result<(), Error> {
@@ -50,6 +52,8 @@ pub async fn delete_video(
     uploads.remove(&source_key(id), &video.upload_id).await?;
     media.remove_folder(&media_folder(id)).await?;
     tasks.remove(id).await?;
+    // Once nothing is left that a cache could fetch again.
+    edge.send(&RevokeMessage::forget(id)).await?;
     videos.remove(id).await?;
     Ok(())
 }

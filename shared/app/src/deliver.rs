@@ -3,6 +3,7 @@
 use crate::problem::{Error, Problem};
 use crate::sign_playlist::Signer;
 use domain::account::Account;
+use domain::binding::{Binding, UserAgent};
 use domain::edge_token::{self, Claims, EdgeKey};
 use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::presentation::{MANIFEST_FILE, MULTIVARIANT_FILE};
@@ -138,6 +139,23 @@ pub fn lifetime(video: &Video, terms: &Terms) -> Seconds {
     film.map_or(terms.longest, |film| (film.ceil() as Seconds + terms.pause).min(terms.longest))
 }
 
+/// Whether a video can travel so.
+///
+/// # Errors
+/// What the caller is to ask for instead.
+pub(crate) fn carries(video: &Video, carrier: Carrier, bind: &Binding) -> Result<(), Problem> {
+    if !bind.is_empty() && carrier != Carrier::Path {
+        let reason = "only the carrier path can be bound to its viewer".to_owned();
+        return Err(Problem::BodyInvalid { field: "bind".into(), reason });
+    }
+    if video.encryption.is_some() && carrier == Carrier::Path {
+        // Its playlists name the addresses of keys, and those are outside the token's folder.
+        let reason = "an encrypted film travels by cookie or query".to_owned();
+        return Err(Problem::BodyInvalid { field: "carrier".into(), reason });
+    }
+    Ok(())
+}
+
 /// Everything that a player needs to show the video by this grant.
 ///
 /// # Errors
@@ -149,6 +167,7 @@ pub fn deliver(
     token: &GrantToken,
     now: Seconds,
 ) -> Result<Playback, Error> {
+    carries(video, grant.carrier, &grant.bind)?;
     let Signer { origin, key, key_pair_id } = &terms.signer;
     let id = &grant.video;
     let text = token.text();
@@ -180,10 +199,6 @@ pub fn deliver(
             }
             (format!("{origin}{}", path.trim_end_matches('/')), String::new())
         }
-        Carrier::Path if is_encrypted => {
-            let reason = "an encrypted film travels by cookie or query".to_owned();
-            return Err(Problem::BodyInvalid { field: "carrier".into(), reason }.into());
-        }
         Carrier::Path => {
             let claims = Claims {
                 grant: grant.grant.to_string(),
@@ -191,9 +206,9 @@ pub fn deliver(
                 // The edge's clock may be a little behind.
                 not_before: grant.created_at.saturating_sub(CLOCK_SKEW),
                 expires_at: grant.expires_at,
-                address: None,
-                country: None,
-                user_agent: None,
+                address: grant.bind.address,
+                country: grant.bind.country.as_ref().map(|country| country.as_str().to_owned()),
+                user_agent: grant.bind.user_agent.as_ref().map(UserAgent::digest),
             };
             let token =
                 edge_token::mint(&terms.token_key, &claims).map_err(|_| Problem::Internal)?;

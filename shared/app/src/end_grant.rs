@@ -17,8 +17,8 @@ const TOGETHER: usize = 4;
 /// How many orders one message holds, far below SQS's limit of its size.
 const ORDERS: usize = 200;
 
-/// `DELETE /v1/grants/{grant}`: ends the grant of the token that is shown. Answers with the cookies that
-/// the browser is to forget.
+/// `DELETE /v1/grants/{grant}`: ends the grant of the token that is shown. Answers with the cookies
+/// that the browser is to forget.
 ///
 /// # Errors
 /// [`Problem::GrantInvalid`] for a token that is unknown or over.
@@ -110,9 +110,7 @@ pub(crate) async fn end(
     let ended = Ended { at: clock.now(), why };
     for grant in &ending {
         grants.end(&grant.grant, &ended).await?;
-        if !grant.leases.is_empty() {
-            release(grants, grant).await?;
-        }
+        release(grants, grant).await?;
         tracing::info!(grant = %grant.grant, video = grant.video, ?why, "a grant ended");
     }
     Ok(())

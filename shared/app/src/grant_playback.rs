@@ -2,20 +2,21 @@
 
 use crate::apply_revocations::RevokeMessage;
 use crate::audit::{AuditLog, AuditRecord};
-use crate::deliver::{Playback, Terms, deliver, lifetime};
+use crate::deliver::{Playback, Terms, carries, deliver, lifetime};
 use crate::gate::Gate;
-use crate::lease::hold;
+use crate::lease::{hold, release};
 use crate::ports::{
     Clock, EvmChains, FactStore, GrantStore, Plugins, Queue, Random, SolanaChains, VideoStore,
 };
 use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
+use domain::binding::Binding;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{Carrier, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
 use domain::policy::Streams;
-use domain::receipt::{self, Receipt, facts, policy_hash};
-use domain::session::{Holder, Session};
+use domain::receipt::{self, Receipt};
+use domain::session::{Holder, Session, owns};
 use domain::video::Video;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,9 @@ pub struct Wish {
     /// How the grant is to travel. Who may watch does not depend on it.
     #[serde(default)]
     pub carrier: Carrier,
+    /// What a path is to be bound to.
+    #[serde(default)]
+    pub bind: Binding,
 }
 
 /// Who wants to watch what.
@@ -48,7 +52,8 @@ pub struct Viewing<'a> {
 /// Decides by the stored policy, and by nothing else, whether the caller may watch.
 ///
 /// # Errors
-/// Not found for a video that is not ready (its owner learns the stage); the policy's refusal with
+/// Not found for a video that is not ready (its owner learns the stage); a carrier that the video
+/// can't have; the policy's refusal with
 /// each condition's outcome; as many watch as the policy allows; unavailable, and never a grant, when
 /// the facts can't be learned.
 #[expect(clippy::too_many_arguments, reason = "each is one port")]
@@ -72,48 +77,22 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             }
             _ => return Err(Problem::NotFound.into()),
         };
+        carries(&video, wish.carrier, &wish.bind)?;
         let decision = decide(system, gate, &video, &caller.wallets, &wish.assets).await;
         let now = system.now();
-        let mut receipt = Receipt {
-            iss: terms.signer.origin.clone(),
-            iat: now,
-            video: video.id.clone(),
-            accounts: caller.accounts(),
-            policy: video.policy.as_ref().map(policy_hash),
-            policy_revision: video.policy_revision,
-            facts: facts(&decision),
-            verdict: decision.verdict,
-            grant: None,
-            until: None,
-        };
-        let record = async |receipt: &Receipt| {
-            let id = hex::encode(system.bytes::<8>());
-            audit.append(&AuditRecord { receipt: receipt.clone(), id }).await
-        };
+        let origin = &terms.signer.origin;
+        let mut receipt = Receipt::new(origin, &video, &caller.wallets, &decision, now);
         if decision.verdict != Verdict::Yes {
-            record(&receipt).await?;
+            audit.append(&AuditRecord::new(system, receipt)).await?;
             return Err(refusal(decision));
         }
         let id = GrantId::new(caller.account(), now, system.bytes());
         let token = GrantToken::new(id, system.bytes());
+        let life = (now, now + lifetime(&video, terms));
         let grant = Grant {
-            grant: token.id.clone(),
-            secret: token.digest(),
-            video: video.id.clone(),
-            account: caller.account(),
-            wallets: caller.wallets.clone(),
             assets: wish.assets.clone(),
-            carrier: wish.carrier,
-            policy_revision: video.policy_revision,
-            created_at: now,
-            expires_at: now + lifetime(&video, terms),
-            review_at: None,
-            cluster: None,
-            accounts: Vec::new(),
-            grace: false,
-            leases: Vec::new(),
-            lease_until: None,
-            ended: None,
+            bind: wish.bind.clone(),
+            ..Grant::new(&token, &*video.id, caller, wish.carrier, life)
         };
         let mut grant = grant.decided(&decision, video.policy_revision);
         if let Some(streams) = limits(&video, &grant) {
@@ -121,15 +100,18 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
             hold(system, grants, revocations, places, &mut grant).await?;
         }
         // The store refuses when the policy or the stage moved since it was read.
-        if grants.create(&grant).await? {
-            receipt.grant = Some(grant.grant.to_string());
-            receipt.until = Some(grant.expires_at);
-            // Nobody is let in of whom nothing is written down.
-            record(&receipt).await?;
-            let (name, key) = &terms.receipt_key;
-            let receipt = Some(receipt::mint(name, key, &receipt).map_err(|_| Problem::Internal)?);
-            return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });
+        if !grants.create(&grant).await? {
+            // Or its own place would be taken from the next try.
+            release(grants, &grant).await?;
+            continue;
         }
+        receipt.grant = Some(grant.grant.to_string());
+        receipt.until = Some(grant.expires_at);
+        // Nobody is let in of whom nothing is written down.
+        audit.append(&AuditRecord::new(system, receipt.clone())).await?;
+        let (name, key) = &terms.receipt_key;
+        let receipt = Some(receipt::mint(name, key, &receipt).map_err(|_| Problem::Internal)?);
+        return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });
     }
     Err(Problem::Conflict("the policy keeps changing; try again".into()).into())
 }
@@ -137,30 +119,12 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
 /// How many streams the policy allows. The owner may have as many as they like.
 pub(crate) fn limits<'a>(video: &'a Video, grant: &Grant) -> Option<&'a Streams> {
     let streams = video.policy.as_ref()?.streams.as_ref()?;
-    (!is_owner(video, &grant.wallets)).then_some(streams)
+    (!owns(&grant.wallets, video.owner)).then_some(streams)
 }
 
-/// As [`Session::owns`].
-fn is_owner(video: &Video, wallets: &[Holder]) -> bool {
-    wallets.iter().any(|holder| !holder.contract && holder.account.wallet == video.owner)
-}
-
-/// The policy's yes to whoever signed in with these wallets.
-///
-/// # Errors
-/// Its no with each condition's outcome, or unavailable where that can't be learned.
-pub(crate) async fn allowed<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
-    clock: &impl Clock,
-    gate: &Gate<'_, E, S, P, F>,
-    video: &Video,
-    wallets: &[Holder],
-    assets: &[Asset],
-) -> Result<Decision, Error> {
-    let decision = decide(clock, gate, video, wallets, assets).await;
-    if decision.verdict == Verdict::Yes { Ok(decision) } else { Err(refusal(decision)) }
-}
-
-fn refusal(decision: Decision) -> Error {
+/// What is answered when the policy does not say yes: its no with each condition's outcome, or
+/// unavailable where that can't be learned.
+pub(crate) fn refusal(decision: Decision) -> Error {
     match decision.verdict {
         Verdict::Yes | Verdict::No => Problem::PolicyRefused(decision.conditions).into(),
         Verdict::Unknown => {
@@ -195,7 +159,7 @@ pub(crate) async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
         accounts: BTreeMap::new(),
         grace: false,
     };
-    if is_owner(video, wallets) {
+    if owns(wallets, video.owner) {
         return settled(Verdict::Yes);
     }
     let Some(policy) = &video.policy else { return settled(Verdict::No) };

@@ -56,6 +56,9 @@ pub(crate) async fn hold(
 
 /// Gives a grant's places back, for the next one to take. If that fails they lapse by themselves.
 pub(crate) async fn release(grants: &impl GrantStore, grant: &Grant) -> Result<(), PortError> {
+    if grant.leases.is_empty() {
+        return Ok(());
+    }
     for _ in 0..ATTEMPTS {
         let mut sheets = grants.sheets(&grant.leases).await?;
         let before: usize = sheets.iter().map(|sheet| sheet.seats.len()).sum();

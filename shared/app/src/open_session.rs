@@ -71,7 +71,7 @@ pub async fn open_session<'a, E: EvmChains + 'a>(
     };
     let holder = Holder { account: signed_in.account, contract: needs_contract.is_some() };
     let session = match joins {
-        None => Session::new(holder, now + lifetime),
+        None => Session::new(&*signed_in.nonce, holder, now + lifetime),
         Some(session) => session.linked(holder, now + lifetime).map_err(|error| {
             Problem::BodyInvalid { field: "link".into(), reason: error.to_string() }
         })?,

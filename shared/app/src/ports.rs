@@ -79,6 +79,14 @@ pub trait NonceStore {
     async fn use_up(&self, nonce: &str, expires_at: Seconds) -> Result<bool, PortError>;
 }
 
+/// Remembers who signed out.
+pub trait EndedSessions {
+    /// Ends a session that would last until `expires_at`.
+    async fn end(&self, id: &str, expires_at: Seconds) -> Result<(), PortError>;
+    /// Whether it was ended, as of now (strongly consistent).
+    async fn is_ended(&self, id: &str) -> Result<bool, PortError>;
+}
+
 /// The videos.
 pub trait VideoStore {
     /// Writes a new one.

@@ -1,17 +1,19 @@
 //! SQS: something that live grants rest on has changed. They are decided again; what fails ends.
 
 use crate::apply_revocations::RevokeMessage;
+use crate::audit::{AuditLog, AuditRecord};
 use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::grant_playback::decide;
 use crate::ports::{
-    Clock, EvmChains, FactStore, GrantStore, Plugins, Policies, PortError, Queue, SolanaChains,
-    VideoStore,
+    Clock, EvmChains, FactStore, GrantStore, Plugins, Policies, PortError, Queue, Random,
+    SolanaChains, VideoStore,
 };
 use domain::account::{ChainId, Wallet};
 use domain::condition::Condition;
 use domain::decision::{Decision, Verdict};
 use domain::grant::{EndReason, Grant, GrantId};
+use domain::receipt::Receipt;
 use domain::video::Video;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -66,16 +68,17 @@ pub enum ReviewMessage {
 /// message is about: what is left is to be done again.
 #[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
-    clock: &impl Clock,
+    system: &(impl Clock + Random),
     videos: &impl VideoStore,
     policies: &impl Policies,
     grants: &impl GrantStore,
+    (audit, origin): (&impl AuditLog, &str),
     gate: &Gate<'_, E, S, P, F>,
     revocations: &impl Queue<RevokeMessage>,
     reviews: &impl Queue<ReviewMessage>,
     message: &ReviewMessage,
 ) -> Result<(), PortError> {
-    let now = clock.now();
+    let now = system.now();
     let found = match message {
         ReviewMessage::Wallet { wallet, .. } => grants.of_wallet(*wallet, now).await?,
         ReviewMessage::Video { video } => grants.of_video(video, now).await?,
@@ -126,8 +129,17 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
             let Some(video) = films.get(&*grant.video).and_then(Option::as_ref) else {
                 return (grant, Review::End(EndReason::Deleted));
             };
-            let decision = decide(clock, gate, video, &grant.wallets, &grant.assets).await;
-            (grant, review(message, lost, grant, video, decision))
+            let decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
+            let receipt = Receipt::new(origin, video, &grant.wallets, &decision, system.now());
+            let review = review(message, lost, grant, video, decision);
+            if matches!(review, Review::End(_)) {
+                let receipt = Receipt { grant: Some(grant.grant.to_string()), ..receipt };
+                if let Err(error) = audit.append(&AuditRecord::new(system, receipt)).await {
+                    // A stream that is to end does not wait for that.
+                    tracing::error!(%error, grant = %grant.grant, "an end is not written down");
+                }
+            }
+            (grant, review)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -150,7 +162,7 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     }
     let ended: usize = ending.values().map(|(_, grants)| grants.len()).sum();
     for (why, grants_of_it) in ending.into_values() {
-        end(clock, grants, revocations, grants_of_it, why).await?;
+        end(system, grants, revocations, grants_of_it, why).await?;
     }
     tracing::info!(reviewed = found.len(), ended, unknown, "grants were reviewed");
     if unknown > 0 {

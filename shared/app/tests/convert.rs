@@ -29,7 +29,7 @@ async fn follow(m: &Memory, news: &JobNews) -> Result<(), PortError> {
 }
 
 async fn delete(m: &Memory) {
-    delete_video(m, m, m, m, m, Some(m), m, &session(CREATOR), VIDEO).await.unwrap();
+    delete_video(m, m, m, m, m, Some(m), m, m, &session(CREATOR), VIDEO).await.unwrap();
 }
 
 /// A video whose first job is submitted.

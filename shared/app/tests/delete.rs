@@ -3,8 +3,8 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, KNOWN, VIDEO, VIEWER, at_once, plan, publish, session, video as film_video,
-    watch, work,
+    CONTRACT, CREATOR, KNOWN, VIDEO, VIEWER, at_once, plan, publish, session, tell_edge,
+    video as film_video, watch, work,
 };
 use app::delete_video::delete_video;
 use app::plan_transcode::TaskMessage;
@@ -18,7 +18,7 @@ const OTHER: &str = "ffeeddccbbaa99887766554433221100";
 
 async fn delete(memory: &Memory, who: Address) -> Result<(), Error> {
     let m = memory;
-    delete_video(m, m, m, m, m, Some(m), m, &session(who), VIDEO).await
+    delete_video(m, m, m, m, m, Some(m), m, m, &session(who), VIDEO).await
 }
 
 /// A video whose tasks are planned, and their messages.
@@ -74,8 +74,14 @@ async fn nobody_deletes_anothers_video() {
 /// among the stages that a delete may begin from.
 #[tokio::test]
 async fn a_delete_that_dies_goes_on_where_it_stopped() {
-    let steps =
-        ["video.advance", "upload.remove", "media.remove_folder", "task.remove", "video.remove"];
+    let steps = [
+        "video.advance",
+        "upload.remove",
+        "media.remove_folder",
+        "task.remove",
+        "revoke.send",
+        "video.remove",
+    ];
     for method in steps {
         let memory = ready().await;
         memory.fail(method, 1);
@@ -84,6 +90,22 @@ async fn a_delete_that_dies_goes_on_where_it_stopped() {
         delete(&memory, CREATOR).await.unwrap();
         assert!(memory.is_empty(), "{method}");
     }
+}
+
+/// Guard: the caches are told when nothing is left that they could fetch again.
+#[tokio::test]
+async fn the_edge_forgets_a_film_that_is_gone() {
+    let memory = ready().await;
+    memory.meanwhile("revoke.send", |memory| {
+        assert!(memory.object_names().is_empty() && memory.video().is_some());
+    });
+    delete(&memory, CREATOR).await.unwrap();
+    memory.fail("edge.invalidate", 1);
+    let messages = memory.revoke_messages.lock().unwrap().clone();
+    assert!(tell_edge(&memory).await.is_err(), "it comes again");
+    *memory.revoke_messages.lock().unwrap() = messages;
+    tell_edge(&memory).await.unwrap();
+    assert_eq!(*memory.edge.forgotten.lock().unwrap(), [format!("/v/{VIDEO}/*")]);
 }
 
 #[tokio::test]

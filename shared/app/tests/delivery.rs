@@ -10,8 +10,10 @@ use app::deliver::{Playback, Terms, lifetime};
 use app::end_grant::{Whom, end_grant, revoke_grants};
 use app::grant_playback::Wish;
 use app::problem::{Error, Problem};
+use app::read_decisions::read_decisions;
 use app::review_grants::ReviewMessage;
 use domain::account::{Address, Wallet};
+use domain::binding::Binding;
 use domain::decision::Verdict::{No, Unknown, Yes};
 use domain::edge_token::{self, Refusal};
 use domain::grant::{Carrier, EndReason, GrantId};
@@ -101,6 +103,92 @@ async fn a_path_names_its_film_and_its_grant() {
     let other = edge_token::verify(token, "0f", &keys, &viewer, NOW);
     assert_eq!(other, Err(Refusal::OtherVideo));
     assert!(playback.cookies.is_empty() && playback.renew_at.is_none());
+}
+
+#[tokio::test]
+async fn a_path_is_bound_to_what_the_viewer_says_and_stays_so() {
+    let memory = scene();
+    let bind: Binding = serde_json::from_value(
+        json!({"address": "203.0.113.9/24", "country": "DE", "user_agent": "player/1"}),
+    )
+    .unwrap();
+    let wish = Wish { bind: bind.clone(), ..by(Carrier::Path) };
+    let playback = watch_with(&memory, &session(VIEWER), FRESHNESS, &wish).await.unwrap();
+    let renewed = renew(&memory, &playback.grant.token).await.unwrap();
+    let here = edge_token::Viewer {
+        address: "203.0.113.200",
+        country: Some("DE"),
+        user_agent: Some("player/1"),
+    };
+    for playback in [playback, renewed] {
+        let path = playback.hls.strip_prefix("https://film.example/~").unwrap();
+        let token = path.split_once('/').unwrap().0;
+        let keys = [token_key()];
+        let look = |viewer| edge_token::verify(token, VIDEO, &keys, &viewer, NOW).map(drop);
+        assert_eq!(look(here), Ok(()));
+        let elsewhere = edge_token::Viewer { address: "198.51.100.1", ..here };
+        assert_eq!(look(elsewhere), Err(Refusal::Address));
+        assert_eq!(look(edge_token::Viewer { country: Some("FR"), ..here }), Err(Refusal::Country));
+        assert_eq!(look(edge_token::Viewer { user_agent: None, ..here }), Err(Refusal::UserAgent));
+    }
+    // Nothing else can be bound, and nothing is granted that could not be delivered.
+    let granted = memory.grants.lock().unwrap().len();
+    for carrier in [Carrier::Cookie, Carrier::Query] {
+        let wish = Wish { bind: bind.clone(), ..by(carrier) };
+        let outcome = watch_with(&memory, &session(VIEWER), FRESHNESS, &wish).await;
+        assert_eq!(slug(outcome), "body-invalid");
+    }
+    assert_eq!(memory.grants.lock().unwrap().len(), granted);
+}
+
+/// What is written down: who was let in, who was refused, who could not go on, and who was ended.
+#[tokio::test]
+async fn decisions_that_change_something_are_written_down() {
+    let memory = scene();
+    let first = watch(&memory, VIEWER, Carrier::Path).await.grant;
+    renew(&memory, &first.token).await.unwrap();
+    let moments = async || {
+        let found = read_decisions(&memory, &memory, &session(CREATOR), VIDEO, None).await.unwrap();
+        assert_eq!(found.next, None);
+        let told = found.decisions.into_iter().map(|record| record.receipt);
+        told.map(|receipt| (receipt.verdict, receipt.grant, receipt.until)).collect::<Vec<_>>()
+    };
+    let given = (Yes, Some(first.id.to_string()), Some(NOW + 600));
+    assert_eq!(moments().await, std::slice::from_ref(&given), "going on is nothing new");
+    memory.now.store(NOW + 1, Ordering::SeqCst);
+    let message = sold(&memory);
+    assert_eq!(slug(renew(&memory, &first.token).await), "policy-refused");
+    memory.now.store(NOW + 2, Ordering::SeqCst);
+    review(&memory, &message).await.unwrap();
+    let ended = (No, Some(first.id.to_string()), None);
+    assert_eq!(moments().await, [ended.clone(), ended, given]);
+    memory.now.store(NOW + 3, Ordering::SeqCst);
+    assert_eq!(slug(try_watch(&memory, Carrier::Path).await), "policy-refused");
+    assert_eq!(moments().await[0], (No, None, None));
+}
+
+#[tokio::test]
+async fn the_owner_alone_reads_decisions_page_by_page() {
+    let memory = scene();
+    for second in 0..150 {
+        memory.now.store(NOW + second, Ordering::SeqCst);
+        watch(&memory, VIEWER, Carrier::Path).await;
+    }
+    let m = &memory;
+    let owner = session(CREATOR);
+    let first = read_decisions(m, m, &owner, VIDEO, None).await.unwrap();
+    let times: Vec<_> = first.decisions.iter().map(|record| record.receipt.iat - NOW).collect();
+    assert_eq!(times, (50..150).rev().collect::<Vec<_>>());
+    let rest = read_decisions(m, m, &owner, VIDEO, first.next.as_deref()).await.unwrap();
+    let times: Vec<_> = rest.decisions.iter().map(|record| record.receipt.iat - NOW).collect();
+    assert_eq!((times, rest.next), ((0..50).rev().collect(), None));
+    let other = read_decisions(m, m, &session(VIEWER), VIDEO, None).await.map(drop);
+    assert_eq!(slug(other), "not-found");
+    let endless = "2".repeat(38);
+    for odd in ["", &*endless] {
+        let outcome = read_decisions(m, m, &owner, VIDEO, Some(odd)).await.map(drop);
+        assert_eq!(slug(outcome), "body-invalid");
+    }
 }
 
 /// Guard: [`app::deliver::lifetime`]. What a playlist of a whole film carries must outlive the film.
@@ -381,6 +469,18 @@ async fn one_stream_too_many_is_refused_with_who_holds_the_leases() {
     let m = &memory;
     end_grant(m, m, m, &first.grant.token).await.unwrap();
     try_watch(m, Carrier::Path).await.unwrap();
+}
+
+/// Guard: `release` in `grant_playback`: a try that the policy overtook leaves its place to the next.
+#[tokio::test]
+async fn a_policy_that_moves_costs_no_place() {
+    let memory = scene();
+    memory.new_policy(Some(limited(json!({"per_wallet": 1}))));
+    memory.meanwhile("grant.create", |memory| {
+        memory.new_policy(Some(limited(json!({"per_wallet": 1, "when_full": "refuse"}))));
+    });
+    try_watch(&memory, Carrier::Path).await.unwrap();
+    assert_eq!(slug(try_watch(&memory, Carrier::Path).await), "streams-full");
 }
 
 /// Guard: [`domain::grant::Grant::is_live`] and `hold`: a lease that lapsed is the end of its grant,

@@ -3,14 +3,17 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, NOW, VIDEO, VIEWER, film, plan, policy, publish, watch, work,
+    CONTRACT, FRESHNESS, NOW, VIDEO, VIEWER, film, plan, policy, publish, session, watch,
+    watch_with, work,
 };
 use adapter_memory::keys::NEWEST;
+use app::grant_playback::Wish;
 use app::open_key::{WantedKey, open_key};
 use app::ports::ContentKeys;
 use app::problem::{Error, Problem};
 use domain::decision::Verdict;
 use domain::encryption::{Encryption, Method, content_key, sealed_len};
+use domain::grant::Carrier;
 use domain::video::Stage;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -146,6 +149,21 @@ async fn a_live_grant_gets_the_keys_of_its_film() {
     for beyond in ["2", "00", "+1", "-1", "x", "", "18446744073709551616", "0x0"] {
         assert_eq!(key(&memory, VIDEO, beyond, &token).await, Err(Problem::NotFound), "{beyond}");
     }
+}
+
+/// Guard: `carries` comes before anything is written down.
+#[tokio::test]
+async fn by_a_path_it_is_not_granted() {
+    let memory = encrypted().await;
+    memory.holds(CONTRACT, VIEWER, Verdict::Yes);
+    let wish = Wish { carrier: Carrier::Path, ..Wish::default() };
+    let outcome = watch_with(&memory, &session(VIEWER), FRESHNESS, &wish).await;
+    let Err(Error::Problem(Problem::BodyInvalid { field, .. })) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(field, "carrier");
+    assert!(memory.grants.lock().unwrap().is_empty());
+    assert!(memory.keys.audit.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

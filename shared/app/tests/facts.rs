@@ -148,7 +148,7 @@ async fn a_token_that_moves_between_linked_wallets_counts_once() {
     memory.holds(CONTRACT, bob, No);
     let of = |wallets: &[Address]| {
         let holders: Vec<_> = wallets.iter().flat_map(|wallet| session(*wallet).wallets).collect();
-        Session { wallets: holders, expires_at: NOW + 3600 }
+        Session { wallets: holders, ..session(alice) }
     };
     watch_as(&memory, &of(&[alice]), FRESHNESS).await.unwrap();
     // It moves, and nobody has told.

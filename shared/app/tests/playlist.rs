@@ -163,7 +163,7 @@ async fn with_a_store_down_nothing_is_signed() {
 async fn a_grant_outlives_its_video_and_opens_nothing() {
     let (memory, token) = scene().await;
     let m = &memory;
-    delete_video(m, m, m, m, m, Some(m), m, &session(CREATOR), VIDEO).await.unwrap();
+    delete_video(m, m, m, m, m, Some(m), m, m, &session(CREATOR), VIDEO).await.unwrap();
     assert_eq!(memory.grant_count(), 1);
     let outcome = fetch(&memory, VIDEO, "master.m3u8", &token).await;
     assert_eq!(problem(outcome), Problem::GrantInvalid);

@@ -136,7 +136,8 @@ async fn a_wallet_gets_a_session_of_its_own() {
         let opened = open(&memory, &signed).await.unwrap();
         assert_eq!(opened.account, key.account());
         assert_eq!(opened.accounts, [key.account()]);
-        let expected = Session::new(key.holder(), NOW + LIFETIME);
+        let used = memory.nonces.lock().unwrap().iter().next().cloned().unwrap();
+        let expected = Session::new(used, key.holder(), NOW + LIFETIME);
         let at = |now| session::verify(&site().keys, &opened.token, now);
         assert_eq!(at(NOW + LIFETIME - 1), Ok(expected));
         assert!(at(NOW + LIFETIME).is_err());
@@ -318,7 +319,7 @@ async fn a_session_takes_more_wallets() {
     assert_eq!(opened.accounts, [Key::evm(9).account(), Key::solana(9).account()]);
     // It lasts no longer than it did.
     let expected = vec![Key::evm(9).holder(), Key::solana(9).holder()];
-    assert_eq!(session(&opened), Session { wallets: expected, expires_at: NOW + LIFETIME });
+    assert_eq!(session(&opened), Session { wallets: expected, ..first });
     // The first wallet again changes nothing, but its nonce is used up.
     let used = used_nonces(&memory);
     let again = link(&memory, Some(&session(&opened)), Key::evm(9).signed(&memory)).await.unwrap();
@@ -339,15 +340,16 @@ async fn a_linked_contract_wallet_stays_one() {
 #[tokio::test]
 async fn without_link_a_shown_session_is_nothing() {
     let memory = Memory::fresh();
-    let shown = Session::new(Key::evm(9).holder(), NOW + 10);
+    let shown = Session::new("n", Key::evm(9).holder(), NOW + 10);
     let signed = Key::solana(9).signed(&memory);
     let never = async || -> Result<(&[ChainSettings], &Memory), PortError> {
         unreachable!("this needs no chain")
     };
     let outcome =
         open_session(&memory, &memory, never, &site(), LIFETIME, Some(&shown), &signed).await;
-    let expected = Session::new(Key::solana(9).holder(), NOW + LIFETIME);
-    assert_eq!(session(&outcome.unwrap()), expected);
+    let opened = session(&outcome.unwrap());
+    assert_eq!(opened, Session::new(&*opened.id, Key::solana(9).holder(), NOW + LIFETIME));
+    assert_ne!(opened.id, shown.id);
 }
 
 #[tokio::test]
@@ -357,7 +359,7 @@ async fn a_link_needs_a_session_and_room_in_it() {
     assert_eq!(slug(&outcome), "session-required");
     let wallets = (1..=5).map(|seed| Key::solana(seed).holder()).collect::<Vec<_>>();
     assert_eq!(wallets.len(), MAX_WALLETS);
-    let full = Session { wallets, expires_at: NOW + LIFETIME };
+    let full = Session { id: "n".into(), wallets, expires_at: NOW + LIFETIME };
     let outcome = link(&memory, Some(&full), Key::evm(9).signed(&memory)).await;
     let Err(Error::Problem(Problem::BodyInvalid { field, reason })) = outcome else {
         panic!("{outcome:?}")
@@ -371,7 +373,7 @@ async fn a_link_needs_a_session_and_room_in_it() {
 #[tokio::test]
 async fn a_bad_link_leaves_the_session_as_it_is() {
     let memory = Memory::fresh();
-    let shown = Session::new(Key::evm(9).holder(), NOW + LIFETIME);
+    let shown = Session::new("n", Key::evm(9).holder(), NOW + LIFETIME);
     let mut signed = Key::solana(9).signed(&memory);
     signed.signature = Key::solana(8).sign(&signed.message);
     assert_eq!(slug(&link(&memory, Some(&shown), signed).await), "signature-invalid");

@@ -20,6 +20,7 @@ use crate::Seconds;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -50,8 +51,9 @@ impl fmt::Debug for EdgeKey {
     }
 }
 
-/// Addresses that begin alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Addresses that begin alike, as in `203.0.113.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Prefix {
     address: IpAddr,
     bits: u8,
@@ -95,6 +97,26 @@ impl Prefix {
         };
         // As `new` writes it: nothing after the prefix, no mapped address.
         Self::new(address, *bits).filter(|prefix| prefix.bytes() == bytes)
+    }
+}
+
+impl TryFrom<String> for Prefix {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (address, bits) = text.split_once('/').unwrap_or((&text, ""));
+        let read = address.parse::<IpAddr>().ok().and_then(|address| {
+            let all = if address.is_ipv4() { 32 } else { 128 };
+            let digits = bits.bytes().all(|byte| byte.is_ascii_digit());
+            let bits = if text.contains('/') { bits.parse().ok().filter(|_| digits)? } else { all };
+            Self::new(address, bits)
+        });
+        read.ok_or("an address is like 203.0.113.0/24 or 2001:db8::/48")
+    }
+}
+
+impl From<Prefix> for String {
+    fn from(prefix: Prefix) -> Self {
+        format!("{}/{}", prefix.address, prefix.bits)
     }
 }
 
@@ -298,7 +320,8 @@ fn is_key_id(id: &[u8]) -> bool {
         && id.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
 }
 
-fn is_country(code: &str) -> bool {
+/// Two upper-case letters.
+pub(crate) fn is_country(code: &str) -> bool {
     code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
 }
 

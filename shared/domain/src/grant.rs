@@ -2,9 +2,10 @@
 
 use crate::Seconds;
 use crate::account::{Account, ChainId, Pubkey};
+use crate::binding::Binding;
 use crate::decision::Decision;
 use crate::leaf::Asset;
-use crate::session::Holder;
+use crate::session::{Holder, Session};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -197,6 +198,9 @@ pub struct Grant {
     pub assets: Vec<Asset>,
     /// How it travels.
     pub carrier: Carrier,
+    /// Whom its path is bound to.
+    #[serde(default, skip_serializing_if = "Binding::is_empty")]
+    pub bind: Binding,
     /// The video's policy revision that was decided on last.
     pub policy_revision: u64,
     /// When it was given.
@@ -256,6 +260,36 @@ pub enum EndReason {
 }
 
 impl Grant {
+    /// What is opened by a token, for those who are signed in; as if nothing was decided yet.
+    pub fn new(
+        token: &GrantToken,
+        video: impl Into<String>,
+        caller: &Session,
+        carrier: Carrier,
+        (created_at, expires_at): (Seconds, Seconds),
+    ) -> Self {
+        Self {
+            grant: token.id.clone(),
+            secret: token.digest(),
+            video: video.into(),
+            account: caller.account(),
+            wallets: caller.wallets.clone(),
+            assets: Vec::new(),
+            carrier,
+            bind: Binding::default(),
+            policy_revision: 0,
+            created_at,
+            expires_at,
+            review_at: None,
+            cluster: None,
+            accounts: Vec::new(),
+            grace: false,
+            leases: Vec::new(),
+            lease_until: None,
+            ended: None,
+        }
+    }
+
     /// Whether its time is not over, and nobody ended it.
     pub fn is_open(&self, now: Seconds) -> bool {
         self.ended.is_none() && now < self.expires_at

@@ -6,6 +6,7 @@
 //! moment: from when a key is minted with, and until when it is accepted, is written down in it.
 
 use crate::Seconds;
+use crate::edge_token::EdgeKey;
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
 use serde::{Deserialize, Serialize};
@@ -195,6 +196,11 @@ impl Key {
     /// A key that nobody knows yet.
     pub fn new(id: String, material: Material, created_at: Seconds) -> Self {
         Self { id, material, created_at, usable_at: None, retire_at: None, name: None }
+    }
+
+    /// As the edge knows it; `None` for a pair.
+    pub fn for_edge(&self) -> Option<EdgeKey> {
+        Some(EdgeKey { id: self.id.clone(), secret: *self.material.symmetric()? })
     }
 
     /// Whether something that it signed may be alive, or will be.

@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 use std::str::FromStr;
 
-/// The length every segment is kept close to.
-const SEGMENT_SECONDS: f64 = 4.0;
+/// An 8K picture; more is a bomb.
+pub const MAX_PIXELS: u64 = 8192 * 4320;
 /// What one task encodes at most, in millions of pixels over all of its frames and renditions: near
 /// two minutes for the two processors of a worker, which do some 20 of them a second each.
 const TASK_MEGAPIXELS: f64 = 4_000.0;
@@ -229,6 +229,8 @@ pub struct Limits {
     pub max_pixels: u64,
     /// The longest stretch of film that one task encodes; at least a segment is.
     pub chunk_seconds: u64,
+    /// The length every segment is kept close to.
+    pub segment_seconds: u64,
     /// What is made besides.
     pub extras: Extras,
     /// Where the ceilings of its renditions come from.
@@ -689,7 +691,7 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<TranscodePlan, Refusal> {
     let frame_rate = output_rate(video.frame_rate);
     let grid = Grid {
         frame_rate,
-        segment_frames: (SEGMENT_SECONDS * frame_rate.value()).round() as u32,
+        segment_frames: (limits.segment_seconds as f64 * frame_rate.value()).round() as u32,
         frames: ((duration * frame_rate.value()).round() as u64).max(1),
         start_micros: probe.start_micros,
     };
@@ -875,8 +877,9 @@ pub(crate) mod tests {
 
     const LIMITS: Limits = Limits {
         max_duration_seconds: 7200,
-        max_pixels: 8192 * 4320,
+        max_pixels: MAX_PIXELS,
         chunk_seconds: 60,
+        segment_seconds: 4,
         extras: Extras::NONE,
         ceilings: Ceilings::Fixed,
         key_seconds: 300,
@@ -988,6 +991,8 @@ pub(crate) mod tests {
         assert!((grid.duration_seconds() - 9.009).abs() < 1e-9);
         assert_eq!(grid.frames_of(&(1..3)), 120..270);
         assert_eq!(grid.frames_of(&(0..1)), 0..120);
+        let long = plan(&source, &Limits { segment_seconds: 6, ..LIMITS }).unwrap().grid;
+        assert_eq!((long.segment_frames, long.frames, long.segments()), (180, 270, 2));
     }
 
     fn names(probe: &Probe, limits: &Limits) -> Vec<String> {

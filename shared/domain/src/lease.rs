@@ -134,32 +134,16 @@ pub fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::Carrier;
-    use crate::session::Holder;
+    use crate::grant::{Carrier, GrantToken};
+    use crate::session::{Holder, Session};
 
     const TWO: Streams = Streams { per_wallet: Some(2), per_token: None, take_over: false };
 
     fn grant(random: u8, issued_at: Seconds) -> Grant {
         let account = format!("eip155:1:0x{}", "11".repeat(20)).parse().unwrap();
-        Grant {
-            grant: GrantId::new(account, issued_at, [random; 8]),
-            secret: String::new(),
-            video: "v".into(),
-            account,
-            wallets: vec![Holder::with_key(account)],
-            assets: Vec::new(),
-            carrier: Carrier::Path,
-            policy_revision: 1,
-            created_at: issued_at,
-            expires_at: 9000,
-            review_at: None,
-            cluster: None,
-            accounts: Vec::new(),
-            grace: false,
-            leases: Vec::new(),
-            lease_until: None,
-            ended: None,
-        }
+        let token = GrantToken::new(GrantId::new(account, issued_at, [random; 8]), [0; 32]);
+        let caller = Session::new("n", Holder::with_key(account), 9000);
+        Grant::new(&token, "v", &caller, Carrier::Path, (issued_at, 9000))
     }
 
     fn sit(sheets: Vec<Sheet>, take_over: bool, grant: &Grant, now: Seconds) -> Taken {

@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod account;
+pub mod binding;
 pub mod cloudfront;
 pub mod condition;
 pub mod conversion;

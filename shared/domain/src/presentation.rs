@@ -930,6 +930,7 @@ pub(crate) mod tests {
             max_duration_seconds: 60,
             max_pixels: 1 << 30,
             chunk_seconds: 8,
+            segment_seconds: 4,
             extras: crate::ladder::Extras::NONE,
             ceilings: crate::ladder::Ceilings::Fixed,
             key_seconds: 300,

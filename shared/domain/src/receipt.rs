@@ -9,6 +9,8 @@ use crate::account::{Account, ChainId};
 use crate::decision::{Decision, Outcome, Verdict};
 use crate::fact::Block;
 use crate::policy::Policy;
+use crate::session::Holder;
+use crate::video::Video;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -51,6 +53,30 @@ pub struct Receipt {
     pub until: Option<Seconds>,
 }
 
+impl Receipt {
+    /// What was decided about a video and these wallets, at the stack of that origin, with no grant.
+    pub fn new(
+        origin: &str,
+        video: &Video,
+        wallets: &[Holder],
+        decision: &Decision,
+        now: Seconds,
+    ) -> Self {
+        Self {
+            iss: origin.into(),
+            iat: now,
+            video: video.id.clone(),
+            accounts: wallets.iter().map(|holder| holder.account).collect(),
+            policy: video.policy.as_ref().map(policy_hash),
+            policy_revision: video.policy_revision,
+            facts: decision.conditions.iter().map(ReceiptFact::from).collect(),
+            verdict: decision.verdict,
+            grant: None,
+            until: None,
+        }
+    }
+}
+
 /// How one condition turned out, and where that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,11 +117,6 @@ impl From<&Outcome> for ReceiptFact {
             grace: outcome.grace,
         }
     }
-}
-
-/// The facts of a decision.
-pub fn facts(decision: &Decision) -> Vec<ReceiptFact> {
-    decision.conditions.iter().map(ReceiptFact::from).collect()
 }
 
 /// SHA-256 in hex over a policy's JSON in one spelling: no spaces, and the fields of every object

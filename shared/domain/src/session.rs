@@ -25,6 +25,9 @@ pub enum SessionError {
     /// Over.
     #[error("the session has expired; sign in again")]
     Expired,
+    /// Somebody signed out.
+    #[error("the session was ended; sign in again")]
+    Ended,
 }
 
 /// A session can't have more than [`MAX_WALLETS`] wallets.
@@ -116,9 +119,16 @@ impl Holder {
     }
 }
 
+/// As [`Session::owns`], for those who signed in earlier.
+pub fn owns(wallets: &[Holder], owner: Wallet) -> bool {
+    wallets.iter().any(|holder| !holder.contract && holder.account.wallet == owner)
+}
+
 /// Who signed in, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    /// Its name, which stays when wallets are linked: the nonce that it was opened with.
+    pub id: String,
     /// The wallets, in the order in which they signed in: 1 to [`MAX_WALLETS`], each once.
     pub wallets: Vec<Holder>,
     /// When it ends.
@@ -127,8 +137,8 @@ pub struct Session {
 
 impl Session {
     /// Of one wallet.
-    pub fn new(holder: Holder, expires_at: Seconds) -> Self {
-        Self { wallets: vec![holder], expires_at }
+    pub fn new(id: impl Into<String>, holder: Holder, expires_at: Seconds) -> Self {
+        Self { id: id.into(), wallets: vec![holder], expires_at }
     }
 
     /// The account that signed in first: the session's name.
@@ -145,7 +155,7 @@ impl Session {
     /// Whether `owner` is one of the wallets, by its own key. A contract wallet owns nothing here:
     /// on which chain is not written down with an owner.
     pub fn owns(&self, owner: Wallet) -> bool {
-        self.wallets.iter().any(|holder| !holder.contract && holder.account.wallet == owner)
+        owns(&self.wallets, owner)
     }
 
     /// The same session with one more wallet. It does not last longer than it did, so that linking
@@ -161,7 +171,8 @@ impl Session {
             }
             wallets.push(holder);
         }
-        Ok(Self { wallets, expires_at: self.expires_at.min(expires_at) })
+        let expires_at = self.expires_at.min(expires_at);
+        Ok(Self { id: self.id.clone(), wallets, expires_at })
     }
 
     fn is_sound(&self) -> bool {
@@ -177,6 +188,7 @@ impl Session {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
+    jti: String,
     sub: Account,
     wallets: Vec<Holder>,
     aud: String,
@@ -193,6 +205,7 @@ pub fn mint(keys: &SessionKeys, session: &Session, now: Seconds) -> Result<Strin
         return Err(SessionError::Invalid);
     }
     let claims = Claims {
+        jti: session.id.clone(),
         sub: session.account(),
         wallets: session.wallets.clone(),
         aud: AUDIENCE.into(),
@@ -223,7 +236,7 @@ pub fn verify(keys: &SessionKeys, token: &str, now: Seconds) -> Result<Session, 
     let claims = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(key), &validation)
         .map_err(|_| SessionError::Invalid)?
         .claims;
-    let session = Session { wallets: claims.wallets, expires_at: claims.exp };
+    let session = Session { id: claims.jti, wallets: claims.wallets, expires_at: claims.exp };
     if !session.is_sound() || session.account() != claims.sub {
         return Err(SessionError::Invalid);
     }
@@ -273,7 +286,7 @@ mod tests {
     }
 
     fn session(wallets: Vec<Holder>) -> Session {
-        Session { wallets, expires_at: 200 }
+        Session { id: "n".into(), wallets, expires_at: 200 }
     }
 
     fn by_key(text: &str) -> Holder {
@@ -365,7 +378,8 @@ mod tests {
     fn claims_that_make_no_session_are_refused() {
         let signed = |change: &dyn Fn(&mut serde_json::Value)| {
             let mut claims = json!({
-                "sub": EVM, "wallets": [{"account": EVM}], "aud": AUDIENCE, "iat": 100, "exp": 200,
+                "jti": "n", "sub": EVM, "wallets": [{"account": EVM}], "aud": AUDIENCE, "iat": 100,
+                "exp": 200,
             });
             change(&mut claims);
             let key = EncodingKey::from_secret(&KEY);
@@ -390,6 +404,7 @@ mod tests {
             (signed(&|claims| claims["more"] = json!(1)), "more claims"),
             (signed(&|claims| drop(claims.as_object_mut().unwrap().remove("wallets"))), "missing"),
             (signed(&|claims| drop(claims.as_object_mut().unwrap().remove("exp"))), "endless"),
+            (signed(&|claims| drop(claims.as_object_mut().unwrap().remove("jti"))), "nameless"),
         ] {
             assert_eq!(outcome, Err(SessionError::Invalid), "{why}");
         }

@@ -215,20 +215,8 @@ impl TokenKeys {
     /// # Errors
     /// As [`Keys::ring`].
     pub async fn minting(&self) -> Result<EdgeKey, PortError> {
-        self.0.minting(edge_key).await
+        self.0.minting(Key::for_edge).await
     }
-
-    /// All that the edge is to know, newest last.
-    ///
-    /// # Errors
-    /// As [`Keys::ring`].
-    pub async fn live(&self) -> Result<Vec<EdgeKey>, PortError> {
-        Ok(self.0.ring_anew().await?.keys.iter().filter_map(edge_key).collect())
-    }
-}
-
-fn edge_key(key: &Key) -> Option<EdgeKey> {
-    Some(EdgeKey { id: key.id.clone(), secret: *key.material.symmetric()? })
 }
 
 /// The keys that content keys are derived from, from the secret that `CONTENT_SECRET` names.

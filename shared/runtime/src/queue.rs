@@ -88,12 +88,7 @@ pub async fn serve(
                 Ok(()) => ("ok", 200),
                 Err(error) => {
                     tracing::error!(request = id, %error, "a message failed");
-                    if let Err(error) = own.extend(&message.receipt, message.wait(retry)).await {
-                        tracing::warn!(request = id, %error, "it comes again later than it could");
-                    }
-                    let mut failure = BatchItemFailure::default();
-                    failure.item_identifier.clone_from(&id);
-                    failures.batch_item_failures.push(failure);
+                    failures.batch_item_failures.push(failed(own, retry, &id, &message).await);
                     ("failed", 500)
                 }
             };
@@ -127,13 +122,8 @@ pub async fn serve_batches(
             Ok(()) => ("ok", 200),
             Err(error) => {
                 tracing::error!(request, %error, "a batch failed");
-                for (id, message) in ids.into_iter().zip(&messages) {
-                    if let Err(error) = own.extend(&message.receipt, message.wait(1)).await {
-                        tracing::warn!(request, %error, "it comes again later than it could");
-                    }
-                    let mut failure = BatchItemFailure::default();
-                    failure.item_identifier = id;
-                    failures.batch_item_failures.push(failure);
+                for (id, message) in ids.iter().zip(&messages) {
+                    failures.batch_item_failures.push(failed(own, 1, id, message).await);
                 }
                 ("failed", 500)
             }
@@ -142,6 +132,16 @@ pub async fn serve_batches(
         Ok::<_, lambda_runtime::Error>(failures)
     }))
     .await
+}
+
+/// Has SQS show a message again, `retry` seconds from now after its first failure.
+async fn failed(own: &Sqs, retry: i32, id: &str, message: &Message) -> BatchItemFailure {
+    if let Err(error) = own.extend(&message.receipt, message.wait(retry)).await {
+        tracing::warn!(request = id, %error, "it comes again later than it could");
+    }
+    let mut failure = BatchItemFailure::default();
+    id.clone_into(&mut failure.item_identifier);
+    failure
 }
 
 async fn leased(

@@ -3,8 +3,9 @@
 use crate::config::{ConfigError, Environment};
 use crate::http;
 use crate::keys::Keys;
+use adapter_dynamodb::Nonces;
 use adapter_secrets::{Edge, Secrets};
-use app::ports::{ChainSettings, Clock, PortError, System};
+use app::ports::{ChainSettings, Clock, EndedSessions, PortError, System};
 use app::problem::{Error, Problem};
 use domain::account::ChainId;
 use domain::keyring::Keyring;
@@ -16,14 +17,14 @@ use tokio::sync::OnceCell;
 
 pub use crate::keys::{ContentKeys, ReceiptKeys, SigningKeys, TokenKeys};
 
-/// Sessions, for functions that only callers with one may use.
+/// What signs sessions and nonces.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct SessionSecret {
     keys: Keys,
 }
 
-impl Sessions {
-    /// With the keys in the secret that `SESSION_SECRET` names.
+impl SessionSecret {
+    /// The keys in the secret that `SESSION_SECRET` names.
     ///
     /// # Errors
     /// Names a missing variable.
@@ -40,6 +41,35 @@ impl Sessions {
     /// When they can't be read.
     pub async fn keys(&self) -> Result<SessionKeys, PortError> {
         live(&*self.keys.ring().await?)
+    }
+}
+
+/// Sessions, for functions that only callers with one may use.
+#[derive(Debug)]
+pub struct Sessions {
+    secret: SessionSecret,
+    ended: Nonces,
+}
+
+impl Sessions {
+    /// By what [`SessionSecret::new`] needs; `NONCES_TABLE` has those that were ended.
+    ///
+    /// # Errors
+    /// Names a missing variable.
+    pub fn new(
+        environment: &Environment,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, ConfigError> {
+        let ended = Nonces::new(aws, environment.text("NONCES_TABLE")?);
+        Ok(Self { secret: SessionSecret::new(environment, aws)?, ended })
+    }
+
+    /// As [`SessionSecret::keys`].
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn keys(&self) -> Result<SessionKeys, PortError> {
+        self.secret.keys().await
     }
 
     /// The session that a request shows.
@@ -60,11 +90,14 @@ impl Sessions {
         let verified = match session::verify(&self.keys().await?, token, now) {
             // Another function may know a newer key than is remembered here.
             Err(SessionError::UnknownKey) => {
-                session::verify(&live(&*self.keys.ring_anew().await?)?, token, now)
+                session::verify(&live(&*self.secret.keys.ring_anew().await?)?, token, now)
             }
             verified => verified,
-        };
-        Ok(Some(verified?))
+        }?;
+        if self.ended.is_ended(&verified.id).await? {
+            return Err(SessionError::Ended.into());
+        }
+        Ok(Some(verified))
     }
 }
 

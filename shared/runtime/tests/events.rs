@@ -19,14 +19,16 @@ use app::complete_upload::complete_upload;
 use app::create_video::{Rules, create_video};
 use app::delete_video::delete_video;
 use app::end_grant::{end_grant, revoke_grants};
+use app::end_session::end_session;
 use app::follow_job::ConvertNews;
 use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::open_key::{WantedKey, open_key};
 use app::open_session::{SignedMessage, open_session};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::plan_upload::plan_upload;
-use app::ports::{ChainSettings, EvmChains, PortError};
+use app::ports::{ChainSettings, EndedSessions, EvmChains, PortError};
 use app::problem::{Error, Problem};
+use app::read_decisions::read_decisions;
 use app::read_video::{list_videos, read_video};
 use app::receive_webhook::{Delivery, receive_webhook};
 use app::renew_grant::renew_grant;
@@ -59,6 +61,8 @@ use std::path::{Path, PathBuf};
 
 /// With which the samples' sessions and nonces were made.
 const KEY: [u8; 32] = [7; 32];
+/// Of the session that the samples show.
+const SESSION: &str = "8f0b4c7d2a916e35";
 /// Of the grant that playlist-sign.json and the samples of its renewal and end show.
 const TOKEN: &str = "8215ecc270e848056b49d20001020304050607085f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f\
                      5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
@@ -148,25 +152,8 @@ async fn published() -> Memory {
     }
     publish(m).await.unwrap();
     let token = GrantToken::read(TOKEN).unwrap();
-    let grant = Grant {
-        grant: token.id.clone(),
-        secret: token.digest(),
-        video: VIDEO.into(),
-        account: wallet(),
-        wallets: vec![Holder::with_key(wallet())],
-        assets: Vec::new(),
-        carrier: Carrier::Query,
-        policy_revision: 1,
-        created_at: NOW,
-        expires_at: NOW + 60,
-        review_at: None,
-        cluster: None,
-        accounts: Vec::new(),
-        grace: false,
-        leases: Vec::new(),
-        lease_until: None,
-        ended: None,
-    };
+    let caller = Session::new("n", Holder::with_key(wallet()), NOW + 60);
+    let grant = Grant::new(&token, VIDEO, &caller, Carrier::Query, (NOW, NOW + 60));
     memory.grants.lock().unwrap().insert(token.id, grant);
     memory
 }
@@ -185,6 +172,10 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         "auth-nonce" => {
             let NonceRequest { account } = http::body(request)?;
             request_nonce(m, &site, &account);
+        }
+        "auth-session" if http::route_key(request).starts_with("DELETE") => {
+            end_session(m, &caller(request)?).await?;
+            assert!(m.is_ended(SESSION).await?);
         }
         "auth-session" => {
             let signed: SignedMessage = http::body(request)?;
@@ -219,6 +210,11 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             let caller = caller(request)?;
             read_video(m, m, m, Some(&caller), &http::video_id(request)?).await?;
         }
+        "video-decisions" => {
+            let (owner, id) = (caller(request)?, http::video_id(request)?);
+            let before = http::query(request, "before");
+            read_decisions(m, m, &owner, &id, before.as_deref()).await?;
+        }
         "video-policy" => {
             let owner = caller(request)?;
             let id = http::video_id(request)?;
@@ -239,7 +235,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         }
         "video-delete" => {
             let owner = caller(request)?;
-            delete_video(m, m, m, m, m, Some(m), m, &owner, &http::video_id(request)?).await?;
+            delete_video(m, m, m, m, m, Some(m), m, m, &owner, &http::video_id(request)?).await?;
         }
         "chain-verify" => {
             caller(request)?;
@@ -257,7 +253,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
         "grant-renew" => {
             let m = &published().await;
             let token = http::grant_token(request)?;
-            renew_grant(m, m, m, m, &m.gate(FRESHNESS), &terms(), token).await?;
+            renew_grant(m, m, m, m, m, &m.gate(FRESHNESS), &terms(), token).await?;
         }
         "grant-end" if http::route_key(request).starts_with("DELETE") => {
             let m = &published().await;

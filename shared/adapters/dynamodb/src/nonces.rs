@@ -1,9 +1,9 @@
-use crate::{held, seconds, string};
-use app::ports::{NonceStore, PortError};
+use crate::{failed, held, seconds, string};
+use app::ports::{EndedSessions, NonceStore, PortError};
 use aws_sdk_dynamodb::Client;
 use domain::Seconds;
 
-/// Used nonces, until they would have expired anyway.
+/// Used nonces and ended sessions, until they would have expired anyway.
 #[derive(Debug, Clone)]
 pub struct Nonces {
     client: Client,
@@ -29,5 +29,24 @@ impl NonceStore for Nonces {
             .send()
             .await;
         held(answer)
+    }
+}
+
+/// The key of an ended session; no nonce has a slash.
+fn ended(id: &str) -> String {
+    format!("ended/{id}")
+}
+
+impl EndedSessions for Nonces {
+    async fn end(&self, id: &str, expires_at: Seconds) -> Result<(), PortError> {
+        let item = self.client.put_item().table_name(&self.table);
+        let item = item.item("nonce", string(ended(id))).item("expires_at", seconds(expires_at));
+        item.send().await.map(drop).map_err(failed)
+    }
+
+    async fn is_ended(&self, id: &str) -> Result<bool, PortError> {
+        let read = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let answer = read.key("nonce", string(ended(id))).send().await.map_err(failed)?;
+        Ok(answer.item.is_some())
     }
 }

@@ -18,6 +18,7 @@ const LIMITS: Limits = Limits {
     max_duration_seconds: 120,
     max_pixels: 36_000_000,
     chunk_seconds: 8,
+    segment_seconds: 4,
     extras: Extras { hevc: true, av1: true, opus: true },
     ceilings: Ceilings::PerTitle,
     key_seconds: 300,

@@ -17,6 +17,7 @@ const LIMITS: Limits = Limits {
     max_duration_seconds: 120,
     max_pixels: 36_000_000,
     chunk_seconds: 4,
+    segment_seconds: 4,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
     key_seconds: 300,

@@ -307,6 +307,7 @@ mod tests {
             max_duration_seconds: 60,
             max_pixels: u64::MAX,
             chunk_seconds: 60,
+            segment_seconds: 4,
             extras: domain::ladder::Extras::NONE,
             ceilings: domain::ladder::Ceilings::Fixed,
             key_seconds: 300,

@@ -25,7 +25,7 @@ use domain::fact::{Answer, EvmRead};
 use domain::grant::Carrier;
 use domain::label::Label;
 use domain::ladder::{
-    AudioStream, Ceilings, Extras, Limits, Picture, Probe, Ratio, VideoStream, Work,
+    AudioStream, Ceilings, Extras, Limits, MAX_PIXELS, Picture, Probe, Ratio, VideoStream, Work,
 };
 use domain::number::U256;
 use domain::policy::{Known, Policy, Rule};
@@ -58,8 +58,9 @@ pub const SIZE: u64 = 20 * 1024 * 1024;
 /// What the stack accepts.
 pub const LIMITS: Limits = Limits {
     max_duration_seconds: 60,
-    max_pixels: 8192 * 4320,
+    max_pixels: MAX_PIXELS,
     chunk_seconds: 8,
+    segment_seconds: 4,
     extras: Extras::NONE,
     ceilings: Ceilings::Fixed,
     key_seconds: 8,
@@ -72,7 +73,7 @@ pub fn account(address: Address) -> Account {
 
 /// That wallet, signed in with its own key.
 pub fn session(address: Address) -> Session {
-    Session::new(Holder::with_key(account(address)), NOW + 3600)
+    Session::new("n", Holder::with_key(account(address)), NOW + 3600)
 }
 
 /// A condition that asks for one token of a collection.
@@ -385,7 +386,7 @@ pub async fn watch_with(
 /// Those of the use case.
 pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
     let gate = memory.gate(FRESHNESS);
-    renew_grant(memory, memory, memory, memory, &gate, &terms(), token).await
+    renew_grant(memory, memory, memory, memory, memory, &gate, &terms(), token).await
 }
 
 /// Reviews grants by facts that are read anew, as the function does.
@@ -394,7 +395,8 @@ pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
 /// Those of the use case.
 pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), PortError> {
     let gate = memory.gate(Freshness { event: 0, timer: 0, negative: 0, ..FRESHNESS });
-    review_grants(memory, memory, memory, memory, &gate, memory, memory, message).await
+    review_grants(memory, memory, memory, memory, (memory, ORIGIN), &gate, memory, memory, message)
+        .await
 }
 
 /// Tells the edge what is in the queue.
@@ -403,7 +405,7 @@ pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), Port
 /// Those of the use case.
 pub async fn tell_edge(memory: &Memory) -> Result<(), PortError> {
     let messages: Vec<_> = lock(&memory.revoke_messages).drain(..).collect();
-    apply_revocations(memory, memory, &messages).await
+    apply_revocations(memory, memory, memory, &messages).await
 }
 
 /// The key of the path's tokens.
@@ -411,11 +413,14 @@ pub fn token_key() -> EdgeKey {
     EdgeKey { id: "k1".into(), secret: [9; 32] }
 }
 
+/// Where players come.
+pub const ORIGIN: &str = "https://film.example";
+
 /// What signs for the edge.
 #[expect(clippy::expect_used, reason = "the number is a key")]
 pub fn signer() -> Signer {
     let key = SigningKey::from_slice(&[5; 32]).expect("it is a key");
-    Signer { origin: "https://film.example".into(), key, key_pair_id: "K1".into() }
+    Signer { origin: ORIGIN.into(), key, key_pair_id: "K1".into() }
 }
 
 /// Grants of ten minutes at most.

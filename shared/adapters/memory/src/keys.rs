@@ -1,7 +1,7 @@
 //! Keyrings, and the place where their keys must be known.
 
 use crate::{Memory, lock};
-use app::audit::{AuditLog, AuditRecord};
+use app::audit::{AuditLog, AuditReader, AuditRecord};
 use app::ports::{ContentKeys, KeyPlace, KeyringStore, PortError, StoredKeyring};
 use domain::keyring::{Key, KeyKind, Keyring};
 use std::collections::BTreeMap;
@@ -51,6 +51,22 @@ impl AuditLog for Memory {
         let key = (record.receipt.video.clone(), record.moment());
         lock(&self.keys.audit).entry(key).or_insert_with(|| record.clone());
         Ok(())
+    }
+}
+
+impl AuditReader for Memory {
+    async fn of_video(
+        &self,
+        video: &str,
+        before: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<AuditRecord>, PortError> {
+        self.step("audit.of_video").await?;
+        let audit = lock(&self.keys.audit);
+        let of_it = audit.iter().rev().filter(|((known, moment), _)| {
+            known == video && before.is_none_or(|before| moment.as_str() < before)
+        });
+        Ok(of_it.map(|(_, record)| record.clone()).take(most).collect())
     }
 }
 

@@ -13,9 +13,9 @@ use app::apply_revocations::RevokeMessage;
 use app::gate::FactMemory;
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::ports::{
-    Change, Clock, ConversionStore, Converter, Encoded, Event, Events, EvmChains, FactStore,
-    Folder, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue, Random,
-    ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
+    Change, Clock, ConversionStore, Converter, Encoded, EndedSessions, Event, Events, EvmChains,
+    FactStore, Folder, JobOrder, MediaError, MediaStore, NonceStore, Plugins, PortError, Queue,
+    Random, ReceivedPart, SolanaChains, TaskStore, Transcoder, UploadStore, VideoStore,
 };
 use domain::Seconds;
 use domain::account::{Address, Genesis, Wallet};
@@ -48,6 +48,8 @@ pub struct Memory {
     rivals: Mutex<HashMap<&'static str, Rival>>,
     /// Used nonces.
     pub nonces: Mutex<BTreeSet<String>>,
+    /// Ended sessions.
+    pub ended: Mutex<BTreeSet<String>>,
     /// Videos by id.
     pub videos: Mutex<BTreeMap<String, Video>>,
     /// Tasks by video and name.
@@ -203,6 +205,19 @@ impl NonceStore for Memory {
     async fn use_up(&self, nonce: &str, _: Seconds) -> Result<bool, PortError> {
         self.step("nonce.use_up").await?;
         Ok(lock(&self.nonces).insert(nonce.to_owned()))
+    }
+}
+
+impl EndedSessions for Memory {
+    async fn end(&self, id: &str, _: Seconds) -> Result<(), PortError> {
+        self.step("session.end").await?;
+        lock(&self.ended).insert(id.to_owned());
+        Ok(())
+    }
+
+    async fn is_ended(&self, id: &str) -> Result<bool, PortError> {
+        self.step("session.is_ended").await?;
+        Ok(lock(&self.ended).contains(id))
     }
 }
 

@@ -1,7 +1,6 @@
 use crate::{Secrets, missing, shape};
-use app::ports::{Clock, KeyringStore, PortError, StoredKeyring, System};
+use app::ports::{KeyringStore, PortError, StoredKeyring};
 use domain::keyring::{KeyKind, Keyring};
-use p256::ecdsa::SigningKey;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -81,17 +80,6 @@ impl Secrets {
     pub async fn keyring(&self, id: &str) -> Result<Keyring, PortError> {
         let (text, _) = self.versioned(id).await?.ok_or_else(|| missing(id))?;
         Keyring::read(&text).map_err(|_| shape(id))
-    }
-
-    /// The key that signs for CloudFront now. Only for who asks again at every start: a function
-    /// that lives long follows the keyring.
-    ///
-    /// # Errors
-    /// When it can't be read, or there is none.
-    pub async fn signing_key(&self, id: &str) -> Result<SigningKey, PortError> {
-        let ring = self.keyring(id).await?;
-        let key = ring.minting(System.now()).and_then(|key| key.material.signing());
-        key.cloned().ok_or_else(|| shape(id))
     }
 }
 

@@ -28,12 +28,13 @@ pub struct Film {
 pub fn any_film() -> impl Strategy<Value = Film> {
     let extras = (any::<bool>(), any::<bool>(), any::<bool>())
         .prop_map(|(hevc, av1, opus)| Extras { hevc, av1, opus });
-    let film = (any_probe(), extras, vec(0.05f64..1.0, 1..40), 0.0f64..1.0);
-    film.prop_map(|(probe, extras, sizes, done)| {
+    let film = (any_probe(), extras, vec(0.05f64..1.0, 1..40), 0.0f64..1.0, 2_u64..=10);
+    film.prop_map(|(probe, extras, sizes, done, segment_seconds)| {
         let limits = Limits {
             max_duration_seconds: 1200,
             max_pixels: 1 << 26,
             chunk_seconds: 8,
+            segment_seconds,
             extras,
             ceilings: Ceilings::Fixed,
             key_seconds: 300,

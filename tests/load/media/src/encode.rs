@@ -7,7 +7,7 @@ use std::process::Command;
 
 use adapter_ffmpeg::Ffmpeg;
 use domain::hls;
-use domain::ladder::{self, Ceilings, Extras, Limits, Probe, TranscodePlan, Work};
+use domain::ladder::{self, Ceilings, Extras, Limits, MAX_PIXELS, Probe, TranscodePlan, Work};
 use domain::presentation::{
     Growing, INIT_FILE, KEY_FRAMES_SUFFIX, Links, MANIFEST_FILE, MULTIVARIANT_FILE, Piece,
     Presentation, segment_file,
@@ -24,8 +24,9 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 /// Nothing is too long or too large here.
 const LIMITS: Limits = Limits {
     max_duration_seconds: 43_200,
-    max_pixels: 8192 * 4320,
+    max_pixels: MAX_PIXELS,
     chunk_seconds: 60,
+    segment_seconds: 4,
     extras: Extras::NONE,
     ceilings: Ceilings::PerTitle,
     key_seconds: 300,
