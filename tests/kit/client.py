@@ -146,10 +146,6 @@ class Client:
         self.linked.append(wallet)
         return session
 
-    def sign_out(self) -> None:
-        self.token = None
-        self.linked = []
-
     def _wallet(self) -> Signer:
         if self.wallet is None:
             raise ValueError("this client has no wallet")
