@@ -451,7 +451,7 @@ class Demo:
             add(refused + "expired", "GET /v/…", 403, statuses, note)
 
         other = self.as_holder.playback(self.other_video["id"])
-        foreign = self.foreign_segments(other["hls"])
+        foreign = self.first_track(other["hls"])
         signature = media.signature_of(foreign[0]) if foreign else {}
         add("another film's segments", "GET /v/…", 200, self.fetch(foreign)[0], "so its signature is a good one")
         statuses, _, _ = self.fetch([media.signed_with(address, signature) for address in every])
@@ -485,7 +485,7 @@ class Demo:
         """Sell the token, lose the picture. Cookies end by not being renewed, at most five minutes later."""
         add = self.table.add
         streams = {carrier: self.as_holder.playback(self.video["id"], carrier=carrier) for carrier in ("path", "query")}
-        segments = {carrier: self.foreign_segments(stream["hls"])[-1] for carrier, stream in streams.items()}
+        segments = {carrier: self.first_track(stream["hls"])[-1] for carrier, stream in streams.items()}
         for carrier, address in segments.items():
             add(f"a segment, by {carrier}", "GET /~…" if carrier == "path" else "GET /q/…", 200, self.fetch([address])[0])
         self.token.transfer(self.holder, self.stranger.address, TOKEN_ID)
@@ -518,7 +518,8 @@ class Demo:
             answers = list(pool.map(one, addresses))
         return collections.Counter(status for status, _ in answers), sum(size for _, size in answers), "; ".join(faults[:2])
 
-    def foreign_segments(self, master: str) -> list[str]:
+    def first_track(self, master: str) -> list[str]:
+        """The segments of a film's first track."""
         answer = self.http.get(master).raise_for_status()
         track = media.master_playlist(answer.text, master)[0]
         return media.media_playlist(self.http.get(track.address).raise_for_status().text, track).addresses

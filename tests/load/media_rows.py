@@ -42,16 +42,13 @@ import model
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 from tests.kit import footage  # noqa: E402
+from tests.kit.film import tool  # noqa: E402
 
 CACHE = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
 DEFAULT_CHUNK = 60
 CURVE = (32, 16, 8)
 # What `make bench` takes, and `make proof`.
 SECONDS, LONG_SECONDS = 90, 600
-
-
-def tools() -> Path:
-    return Path(os.environ.get("FFMPEG_DIRECTORY", CACHE / "bin")).resolve()
 
 
 def run(*command: str | Path, **how) -> subprocess.CompletedProcess:
@@ -62,7 +59,7 @@ def run(*command: str | Path, **how) -> subprocess.CompletedProcess:
 
 
 def program(binaries: Path, *arguments: str | Path) -> dict:
-    environment = os.environ | {"FFMPEG_DIRECTORY": str(tools())}
+    environment = os.environ | {"FFMPEG_DIRECTORY": str(Path(tool("ffmpeg")).parent)}
     return json.loads(run(binaries / "load-media", *arguments, env=environment).stdout)
 
 
@@ -75,7 +72,7 @@ def xpsnr(track: Path, source: Path, width: int, height: int) -> float:
         f"[1:v:0]scale={width}:{height}:flags=bicubic+accurate_rnd+bitexact,format=yuv420p,settb=1/25,setpts=N[source];"
         "[0:v:0]settb=1/25,setpts=N[track];[track][source]xpsnr=shortest=1"
     )
-    command = [tools() / "ffmpeg", "-hide_banner", "-nostdin", "-i", track, "-i", source, "-lavfi", graph, "-f", "null", "-"]
+    command = [tool("ffmpeg"), "-hide_banner", "-nostdin", "-i", track, "-i", source, "-lavfi", graph, "-f", "null", "-"]
     said = run(*command).stderr
     found = re.search(r"XPSNR\s+y: *([\d.]+|inf)\s+u: *([\d.]+|inf)\s+v: *([\d.]+|inf)", said)
     if not found:

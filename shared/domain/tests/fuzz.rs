@@ -19,6 +19,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use quick_xml::Reader;
 use quick_xml::events::Event;
+use rand::rngs::StdRng;
+use rand::{Rng, RngCore, SeedableRng};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -29,20 +31,16 @@ const BESIDES: usize = 10_000;
 /// Nothing that is read is larger here.
 const LARGEST: usize = 200_000;
 
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
+/// The same for the same seed.
+struct Random(StdRng);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.next_u64()
     }
 
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
+        self.0.random_range(0..end.max(1))
     }
 
     fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
@@ -225,7 +223,7 @@ impl Inputs {
 
     /// One turn, decided by its seed alone. Whether what was damaged was still accepted.
     fn turn(&self, seed: u64) -> bool {
-        let mut random = Random(seed);
+        let mut random = Random(StdRng::seed_from_u64(seed));
         match random.below(8) {
             0..4 => film(&damaged(&mut random, &self.films), random.one(&self.links)),
             4 | 5 => subtitles(&damaged(&mut random, &self.texts), random.one(&self.grids)),
