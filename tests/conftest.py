@@ -53,7 +53,7 @@ from tests.kit.wallet import Wallet  # noqa: E402
 # The longest film the tests' stack takes, in seconds.
 LONGEST = 600
 # Facts are kept just long enough to be kept at all: tests wait until what was sold is seen to be gone.
-FRESHNESS = {"FactSeconds": "2", "NegativeSeconds": "1", "GraceSeconds": "0", "HeadSeconds": "1"}
+FRESHNESS = {"FactSeconds": "1", "NegativeSeconds": "1", "GraceSeconds": "0", "HeadSeconds": "1"}
 
 
 @pytest.hookimpl(trylast=True)

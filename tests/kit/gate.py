@@ -15,7 +15,7 @@ T = TypeVar("T")
 # What a status of the playback call says of the policy.
 VERDICTS = {200: "yes", 403: "no", 503: "unknown"}
 # How long a yes is remembered (FactSeconds in conftest.py), and a little.
-FACT_SECONDS = 2.5
+FACT_SECONDS = 1.5
 # How long functions may read an EVM chain at a block that was the newest (HeadSeconds in conftest.py), and a little.
 HEAD_SECONDS = 1.5
 #: The chains whose providers are put to the test.
