@@ -15,13 +15,12 @@ CARRIERS = ("cookie", "path", "query")
 
 
 class Viewer:
-    """Asks for a grant, and plays by it. `seconds` is for how long an answer from before the chain moved may be given."""
+    """Asks for a grant, and plays by it. `seconds` is how long an answer from before the chain moved may be given."""
 
     def __init__(self, player: Player, client: Client, video: str, carrier: str, seconds: float = 0):
         self.player, self.client, self.carrier, self.video = player, client, carrier, video
-        answer = eventually(
-            lambda: ask(client, video, carrier), lambda answer: answer.status_code == 200, seconds, f"a grant by {carrier}"
-        )
+        granted = lambda answer: answer.status_code == 200  # noqa: E731
+        answer = eventually(lambda: ask(client, video, carrier), granted, seconds, f"a grant by {carrier}")
         self.playback = answer.json()
         self.grant = self.playback["grant"]
         self.cookies = cookies_of(answer)
