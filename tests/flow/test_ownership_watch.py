@@ -87,7 +87,10 @@ def test_a_reorganisation_gives_the_stream_back(stack, watched, chain, caip2, ti
     # Or a review that comes of the new policy reads the chain as it was before.
     Gate.settle()
     own_policy(tickets.policy(ids=[2]))
-    with Client(seller, stack.edge_origin).sign_in() as as_seller, Client(buyer, stack.edge_origin).sign_in() as as_buyer:
+    with (
+        Client(seller, stack.edge_origin).sign_in() as as_seller,
+        Client(buyer, stack.edge_origin).sign_in() as as_buyer,
+    ):
         session = as_seller.token
         first = Viewer(player, as_seller, video["id"], "path")
         segment = first.segments()[0]
