@@ -245,17 +245,8 @@ def test_grants_tokens_are_in_no_log_and_no_table(stack, player, as_holder, vide
             assert token is None or token.group(1).partition(".")[2] not in place
 
 
-@pytest.fixture(scope="module")
-def encrypted(as_creator, small_film, policy) -> str:
-    film = {"title": "Encrypted", "size": small_film.stat().st_size, "content_type": "video/mp4", "policy": policy}
-    made = as_creator.get("POST", "/v1/videos", film | {"encryption": "aes-128"})
-    as_creator.put_parts(small_film, made["upload"])
-    as_creator.complete(made["video"]["id"])
-    as_creator.wait_for_stage(made["video"]["id"], timeout=90)
-    return made["video"]["id"]
-
-
-def test_an_encrypted_film_gives_its_keys_to_live_grants_only(stack, player, as_holder, encrypted, video):
+def test_an_encrypted_film_gives_its_keys_to_live_grants_only(stack, player, as_holder, encrypted_video, video):
+    encrypted = encrypted_video["id"]
     by_query, by_cookie = (Viewer(player, as_holder, encrypted, carrier) for carrier in ("query", "cookie"))
     assert "dash" not in by_query.playback and "dash" not in by_cookie.playback
     refused = ask(as_holder, encrypted, "path")
