@@ -116,13 +116,14 @@ GRANT = """async ([video, session, carrier]) => {
 PLAYERS = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash", "dash.js": "dash"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Playing:
     """A player in a page of its own."""
 
     name: str
     page: Page
-    # The paths of all that it asked for, and of what it did not get.
+    # All that it asked for, and the paths of that, and of what it did not get.
+    addresses: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -175,6 +176,7 @@ class Players:
 
     def play(self, playing: Playing, playback: dict, before: str = "") -> Playing:
         name, page = playing.name, playing.page
+        page.on("request", lambda request: playing.addresses.append(request.url))
         page.on("request", lambda request: playing.requested.append(urlsplit(request.url).path))
         page.on("response", lambda answer: answer.ok or playing.refused.append(urlsplit(answer.url).path))
         library = name.partition("-")[0]
@@ -193,8 +195,12 @@ def shortened(seen: dict) -> dict:
 
 
 def look(playing: list[Playing]) -> dict[str, dict]:
-    """What every player has noted, by its name."""
-    return {player.name: player.seen() for player in playing}
+    """What every player has noted, by its name; of several of a name, the later ones are numbered."""
+    seen: dict[str, dict] = {}
+    for player in playing:
+        same = sum(name.partition(" ")[0] == player.name for name in seen)
+        seen[f"{player.name} {same + 1}" if same else player.name] = player.seen()
+    return seen
 
 
 def until(playing: list[Playing], true, seconds: float, what: str) -> dict[str, dict]:

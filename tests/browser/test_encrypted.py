@@ -38,7 +38,9 @@ def test_an_encrypted_film_plays_by_cookies_and_by_query(players, as_holder, enc
 
 
 @pytest.mark.proof
-def test_without_a_grant_a_player_stops_where_its_key_does(stack, players, as_creator, as_holder, publish, films, policy):
+def test_without_a_grant_a_player_stops_where_its_key_does(
+    stack, players, as_creator, as_holder, publish, films, policy
+):
     """Its cookies go on opening the segments for a while. They are of no use without the next key."""
     film = films("keys.mp4", seconds=SECONDS, size="320x180", rate=10)
     with inside.environment(stack, "TranscodePlan", KEY_MINUTES="1"):
