@@ -263,8 +263,9 @@ def films():
 def publish(as_creator):
     """`publish(film, policy)`: uploads a film and waits until it can be watched."""
 
-    def publish(film: Path, policy: dict | None = None, title: str | None = None) -> dict:
-        return as_creator.wait_for_stage(as_creator.upload(film, title, policy)["id"], timeout=120, interval=0.2)
+    def publish(film: Path, policy: dict | None = None, title: str | None = None, **how) -> dict:
+        video = as_creator.upload(film, title, policy, **how)["id"]
+        return as_creator.wait_for_stage(video, timeout=120, interval=0.2)
 
     return publish
 
@@ -291,6 +292,12 @@ def video(publish, film, policy) -> dict:
 def small_video(publish, small_film, policy) -> dict:
     """Another published film for holders."""
     return publish(small_film, policy, "A small film")
+
+
+@pytest.fixture(scope="session")
+def encrypted_video(publish, small_film, policy) -> dict:
+    """The small film once more, encrypted."""
+    return publish(small_film, policy, "Encrypted", encryption="aes-128")
 
 
 @pytest.fixture(scope="session")

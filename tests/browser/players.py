@@ -75,6 +75,7 @@ START = {
         player.on(dashjs.MediaPlayer.events.QUALITY_CHANGE_RENDERED, ({ mediaType, newRepresentation }) => {
             if (mediaType === "video") note("renditions", newRepresentation?.height);
         });
+        player.updateSettings(window.dashSettings ?? {});
         player.initialize(video, dash, true, 0);
         window.choose = (height) => {
             player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: false } } } });
@@ -90,18 +91,49 @@ START = {
         window.sound = () => player.getCurrentTrackFor("audio")?.lang;
     }""",
 }
+# For players that are to go on asking while they play, and not to have it all beforehand.
+SHORT_BUFFERS = """
+window.settings = { maxBufferLength: 3, maxMaxBufferLength: 3, streaming: { bufferingGoal: 3, rebufferingGoal: 1 } };
+window.dashSettings = { streaming: { buffer: {
+    bufferTimeDefault: 3, bufferTimeAtTopQuality: 3, bufferTimeAtTopQualityLongForm: 3,
+} } };
+"""
+# Asks in the page itself, as the film's own page does: the cookies are the browser's, and no script can read them.
+GRANT = """async ([video, session, carrier]) => {
+    const ask = async (method, path, bearer, body) => {
+        const headers = { Authorization: `Bearer ${bearer}` };
+        const answer = await fetch(path, { method, headers, body });
+        if (!answer.ok) throw new Error(await answer.text());
+        return answer.status === 204 ? null : answer.json();
+    };
+    const playback = await ask("POST", `/v1/videos/${video}/playback`, session, JSON.stringify({ carrier }));
+    const grant = `/v1/grants/${playback.grant.id}`;
+    window.renew = () => ask("POST", `${grant}/renew`, playback.grant.token);
+    window.leave = () => ask("DELETE", grant, playback.grant.token);
+    return playback;
+}"""
 #: What plays, and what it is given.
 PLAYERS = {"hls.js": "hls", "shaka-hls": "hls", "shaka-dash": "dash", "dash.js": "dash"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Playing:
     """A player in a page of its own."""
 
     name: str
     page: Page
-    # The paths of all that it asked for.
+    # All that it asked for, and the paths of that, and of what it did not get.
+    addresses: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def grant(self, video: str, session: str, carrier: str = "cookie") -> dict:
+        """A playback that the page asked for itself, with a session's token."""
+        return self.page.evaluate(GRANT, [video, session, carrier])
+
+    def status(self, path: str) -> int:
+        """What the page is answered when it asks for that."""
+        return self.page.evaluate("async (path) => (await fetch(path, { cache: 'no-store' })).status", path)
 
     def seen(self) -> dict:
         return {"name": self.name} | self.page.evaluate(
@@ -129,10 +161,13 @@ class Players:
     def start(self, name: str, playback: dict, before: str) -> Playing:
         return self.play(self.open(name), playback, before)
 
-    def open(self, name: str) -> Playing:
-        """An empty page of the film's own origin."""
-        context = self.browser.new_context(base_url=self.origin, viewport={"width": 640, "height": 360})
-        self.contexts.append(context)
+    def open(self, name: str, beside: Playing | None = None) -> Playing:
+        """An empty page of the film's own origin, in a browser session of its own or beside another page."""
+        if beside:
+            context = beside.page.context
+        else:
+            context = self.browser.new_context(base_url=self.origin, viewport={"width": 640, "height": 360})
+            self.contexts.append(context)
         page = context.new_page()
         html = "<!doctype html><style>*{margin:0;width:100%}</style><video muted></video>"
         page.route("**/test-player", lambda route: route.fulfill(content_type="text/html", body=html))
@@ -141,7 +176,9 @@ class Players:
 
     def play(self, playing: Playing, playback: dict, before: str = "") -> Playing:
         name, page = playing.name, playing.page
+        page.on("request", lambda request: playing.addresses.append(request.url))
         page.on("request", lambda request: playing.requested.append(urlsplit(request.url).path))
+        page.on("response", lambda answer: answer.ok or playing.refused.append(urlsplit(answer.url).path))
         library = name.partition("-")[0]
         page.add_script_tag(content=NOTES + before)
         page.add_script_tag(path=SCRIPTS[library])
@@ -158,8 +195,12 @@ def shortened(seen: dict) -> dict:
 
 
 def look(playing: list[Playing]) -> dict[str, dict]:
-    """What every player has noted, by its name."""
-    return {player.name: player.seen() for player in playing}
+    """What every player has noted, by its name; of several of a name, the later ones are numbered."""
+    seen: dict[str, dict] = {}
+    for player in playing:
+        same = sum(name.partition(" ")[0] == player.name for name in seen)
+        seen[f"{player.name} {same + 1}" if same else player.name] = player.seen()
+    return seen
 
 
 def until(playing: list[Playing], true, seconds: float, what: str) -> dict[str, dict]:

@@ -68,7 +68,7 @@ def test_nothing_is_made_larger_than_the_source(player, as_holder, small_video):
     assert len(tracks) == 1
 
 
-def test_progress_counts_finished_tasks_and_ends_complete(stack, as_creator, as_stranger, film, policy):
+def test_progress_counts_finished_tasks_and_ends_complete(stack, as_creator, as_stranger, as_holder, player, film, policy):
     seen = []
     identifier = as_creator.upload(film, "Progress", policy)["id"]
     assert as_stranger.ask("GET", f"/v1/videos/{identifier}").status_code == 404
@@ -90,4 +90,13 @@ def test_progress_counts_finished_tasks_and_ends_complete(stack, as_creator, as_
     # What others see of it is what they need, and no more.
     public = as_stranger.video(identifier)
     assert set(public) == {"id", "title", "stage", "duration_seconds", "policy"}
+    # Cookies are not looked up at the edge: once it is deleted, only the caches could have it still.
+    viewer = Viewer(player, as_holder, identifier, "cookie")
+    segment = viewer.segments()[0]
+    assert viewer.get(segment).status_code == 200
     as_creator.delete(identifier)
+    eventually(lambda: viewer.get(segment).status_code, lambda status: status in (403, 404), 20, "the caches' forgetting")
+    cloudfront, distribution = stack.client("cloudfront"), stack.resource("Distribution")
+    named = cloudfront.list_invalidations(DistributionId=distribution)["InvalidationList"]["Items"]
+    details = [cloudfront.get_invalidation(DistributionId=distribution, Id=each["Id"])["Invalidation"] for each in named]
+    assert [f"/v/{identifier}/*"] in [each["InvalidationBatch"]["Paths"]["Items"] for each in details]

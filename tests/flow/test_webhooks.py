@@ -11,8 +11,11 @@ import httpx
 import pytest
 
 from tests.kit import inside
+from tests.kit.chain import Token, funded
 from tests.kit.client import Client
-from tests.kit.gate import renew
+from tests.kit.gate import eventually, renew
+from tests.kit.viewer import CARRIERS, Viewer, ask, slug
+from tests.kit.watching import unwatched
 
 ALCHEMY = "whsec_0123456789abcdef"
 QUICKNODE = "qnsec_0123456789abcdef"
@@ -48,13 +51,14 @@ def signature(key: str, *parts: bytes) -> str:
     return hmac.new(key.encode(), b"".join(parts), hashlib.sha256).hexdigest()
 
 
-def body(token, number: int = 7) -> bytes:
+def body(token, number: int = 7, sender: str = "0x" + "11" * 20, to: str = "0x" + "22" * 20, block="0x1") -> bytes:
+    """What Alchemy says of a transfer."""
     activity = {
-        "fromAddress": "0x" + "11" * 20,
-        "toAddress": "0x" + "22" * 20,
+        "fromAddress": sender.lower(),
+        "toAddress": to.lower(),
         "contractAddress": token.address.lower(),
         "erc721TokenId": hex(number),
-        "blockNum": "0x1",
+        "blockNum": block,
     }
     return json.dumps({"id": f"whevt_{time.time_ns()}", "event": {"activity": [activity]}}).encode()
 
@@ -66,10 +70,6 @@ def quicknode(sent: bytes, at: float) -> dict[str, str]:
         "x-qn-timestamp": stamp,
         "x-qn-signature": signature(QUICKNODE, nonce.encode(), stamp.encode(), sent),
     }
-
-
-def slug(answer: httpx.Response) -> str:
-    return answer.json()["type"].rpartition("/")[2]
 
 
 def remembered(stack, sent: bytes) -> bool:
@@ -118,6 +118,46 @@ def test_a_body_has_a_limit(post):
     sent = b" " * (256 * 1024 + 1)
     answer = post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
     assert (answer.status_code, slug(answer)) == (413, "body-too-large")
+
+
+def ends(stack, video: str, wallet) -> list[str | None]:
+    """Why the wallet's grants ended, or that they have not."""
+    grants = [grant for grant in inside.grants(stack, video) if grant["account"].lower() == wallet.account.lower()]
+    return [grant.get("ended", {}).get("why") for grant in grants]
+
+
+def test_a_sale_that_only_a_webhook_tells_of_ends_the_stream(
+    stack, post, chain, caip2, creator, player, video, own_policy
+):
+    """From the transfer to the last segment that is served, while nobody polls the chain."""
+    seller, buyer = funded(chain, caip2, "seller"), funded(chain, caip2, "buyer")
+    seats = Token.deploy(chain, creator, "Seats", "SEAT")
+    seats.mint(seller.address, 7)
+    with unwatched(stack, caip2, chain), Client(seller, stack.edge_origin).sign_in() as as_seller:
+        own_policy(seats.policy(ids=[7]))
+        # What it takes for the function to know of that policy.
+        renew(stack, "WebhookChain")
+        viewers = [Viewer(player, as_seller, video["id"], carrier, seconds=10) for carrier in CARRIERS]
+        films = [viewer.segments() for viewer in viewers]
+        sale = seats.transfer(seller, buyer.address, 7)
+        told = body(seats, 7, seller.address, buyer.address, sale["blockNumber"])
+        # Who is not the provider ends nothing, and nor does the sale itself: nobody has told of it.
+        for headers in ({}, {"X-Alchemy-Signature": signature("whsec_another_key_00", told)}):
+            assert post("alchemy", told, headers).status_code == 401
+        for viewer, film in zip(viewers, films, strict=True):
+            assert {viewer.get(segment).status_code for segment in film} == {200}, viewer.carrier
+        assert ends(stack, video["id"], seller) == [None] * 3
+        assert post("alchemy", told, {"X-Alchemy-Signature": signature(ALCHEMY, told)}).status_code == 200
+        by_cookie, *others = viewers
+        for viewer, film in zip(others, films[1:], strict=True):
+            viewer.stops(film[0], seconds=40)
+            assert {viewer.get(segment).status_code for segment in film} == {403}, "one was served after the last"
+        assert ends(stack, video["id"], seller) == ["refused"] * 3
+        assert [slug(viewer.renew()) for viewer in viewers] == ["grant-invalid"] * 3
+        # Cookies open until their own end, and soon there are no new ones.
+        assert by_cookie.get(films[0][0]).status_code == 200
+        again = lambda: slug(ask(as_seller, video["id"], "cookie"))  # noqa: E731
+        eventually(again, lambda said: said == "policy-refused", what="the rule of now")
 
 
 def test_nothing_of_it_is_logged(stack, post, token):

@@ -132,6 +132,13 @@ class Chain:
         return {"kind": "native", "chain": self.caip2(), "min": str(min)}
 
 
+def funded(chain: Chain, caip2: str, name: str) -> Wallet:
+    """A new wallet that can pay for transactions."""
+    wallet = Wallet.fresh(caip2, name)
+    chain.fund(wallet.address)
+    return wallet
+
+
 class Contract:
     """A contract of localstack/contracts that `owner` deployed. `condition` gives the policy leaf that asks it."""
 

@@ -153,9 +153,17 @@ class Client:
 
     # Films
 
-    def create_video(self, title: str, size: int, content_type: str = "video/mp4", policy: dict | None = None) -> dict:
+    def create_video(
+        self,
+        title: str,
+        size: int,
+        content_type: str = "video/mp4",
+        policy: dict | None = None,
+        encryption: str | None = None,
+    ) -> dict:
         body = {"title": title, "size": size, "content_type": content_type}
-        return self.get("POST", "/v1/videos", body | ({"policy": policy} if policy else {}))
+        more = {"policy": policy, "encryption": encryption}
+        return self.get("POST", "/v1/videos", body | {name: value for name, value in more.items() if value})
 
     def missing_parts(self, video: str) -> dict:
         return self.get("GET", f"/v1/videos/{video}/upload")
@@ -188,10 +196,11 @@ class Client:
         policy: dict | None = None,
         content_type: str = "video/mp4",
         progress: Progress | None = None,
+        encryption: str | None = None,
     ) -> dict:
         """The whole upload: plan, parts, completion. Returns the video."""
         file = Path(file)
-        made = self.create_video(title or file.stem, file.stat().st_size, content_type, policy)
+        made = self.create_video(title or file.stem, file.stat().st_size, content_type, policy, encryption)
         self.put_parts(file, made["upload"], progress)
         return self.complete(made["video"]["id"])
 

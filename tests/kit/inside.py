@@ -240,6 +240,12 @@ def keyring(stack, secret: str) -> list[dict]:
     return json.loads(answer["SecretString"])["keys"]
 
 
+def put_keyring(stack, secret: str, keys: list[dict]) -> None:
+    """The secret with other keys, or with keys of other times."""
+    text = json.dumps({"keys": keys})
+    stack.client("secretsmanager").put_secret_value(SecretId=stack.resource(secret), SecretString=text)
+
+
 def minting(stack, secret: str) -> dict:
     """The key of a secret that is minted with now."""
     usable = [key for key in keyring(stack, secret) if key.get("usable_at", float("inf")) <= time.time()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 from tests.kit import inside
 
@@ -33,6 +34,28 @@ def watching(stack, **changes: str):
             over.set()
             thread.join(timeout=30)
     assert failures == []
+
+
+@contextlib.contextmanager
+def unwatched(stack, name: str, chain):
+    """Nobody watches that chain, for a test holds the lease; it begins when the last one who had it has stopped."""
+    table = {"TableName": stack.output("WatchTableName")}
+    lease = {"name": {"S": "lease:watch"}}
+    held = {"holder": {"S": "a test"}, "until": {"N": str(int(time.time()) + 600)}}
+    stack.client("dynamodb").put_item(**table, Item=lease | held)
+
+    def stands_still():
+        chain.mine()
+        # Longer than from one look at the chains to the next (WatchSeconds).
+        time.sleep(4)
+        found = cursor(stack, name)
+        return not found or int(found["marks"][-1]["number"]) < chain.block_number()
+
+    try:
+        inside.wait_until(stands_still, 30, "somebody still watches")
+        yield
+    finally:
+        stack.client("dynamodb").delete_item(**table, Key=lease)
 
 
 def cursor(stack, chain: str) -> dict | None:
