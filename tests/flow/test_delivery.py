@@ -7,64 +7,16 @@ import re
 import subprocess
 import sys
 import time
-from http.cookies import SimpleCookie
 
 import httpx
 import pytest
 
 from tests.kit import inside, media
-from tests.kit.client import Client
 from tests.kit.contract import REPOSITORY
 from tests.kit.film import tool
 from tests.kit.gate import eventually
 from tests.kit.player import addresses
-
-CARRIERS = ("cookie", "path", "query")
-
-
-class Viewer:
-    """A grant, and a plain player that sends what its carrier wants."""
-
-    def __init__(self, player, client: Client, video: str, carrier: str):
-        self.player, self.carrier, self.video = player, carrier, video
-        answer = client.ask("POST", f"/v1/videos/{video}/playback", {"carrier": carrier})
-        assert answer.status_code == 200, answer.text
-        self.playback = answer.json()
-        self.grant = self.playback["grant"]
-        self.cookies = cookies_of(answer)
-
-    def headers(self) -> dict[str, str]:
-        return {"Cookie": "; ".join(f"{name}={cookie.value}" for name, cookie in self.cookies.items())} if self.cookies else {}
-
-    def get(self, address: str) -> httpx.Response:
-        return self.player.get(address, headers=self.headers())
-
-    def segments(self) -> list[str]:
-        """Every media address of the film, through its playlists."""
-        tracks = media.master_playlist(self.get(self.playback["hls"]).raise_for_status().text, self.playback["hls"])
-        for track in tracks:
-            media.media_playlist(self.get(track.address).raise_for_status().text, track)
-        return addresses(tracks)
-
-    def renew(self) -> httpx.Response:
-        origin = "/".join(self.playback["hls"].split("/")[:3])
-        return self.player.http.post(
-            f"{origin}/v1/grants/{self.grant['id']}/renew", headers={"Authorization": f"Bearer {self.grant['token']}"}
-        )
-
-    def end(self) -> httpx.Response:
-        origin = "/".join(self.playback["hls"].split("/")[:3])
-        return self.player.http.delete(
-            f"{origin}/v1/grants/{self.grant['id']}", headers={"Authorization": f"Bearer {self.grant['token']}"}
-        )
-
-
-def cookies_of(answer: httpx.Response) -> dict:
-    found = {}
-    for line in answer.headers.get_list("set-cookie"):
-        for name, cookie in SimpleCookie(line).items():
-            found[name] = cookie
-    return found
+from tests.kit.viewer import CARRIERS, Viewer, cookies_of
 
 
 @pytest.fixture(params=CARRIERS)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
 import time
 
 import httpx
 import pytest
 
-from tests.kit import inside
+from tests.kit import inside, webhooks
 from tests.kit.client import Client
-from tests.kit.gate import renew
-
-ALCHEMY = "whsec_0123456789abcdef"
-QUICKNODE = "qnsec_0123456789abcdef"
-HELIUS = "Bearer 0123456789abcdef"
+from tests.kit.webhooks import ALCHEMY, HELIUS, QUICKNODE, alchemy, quicknode, signature
 
 
 @pytest.fixture(scope="module")
@@ -24,48 +18,17 @@ def post(stack, proxy, secrets, caip2):
     """`post(provider, body, headers)`, where the stack has a webhook of each."""
     for name, value in (("Alchemy's signing key", ALCHEMY), ("QuickNode's token", QUICKNODE), ("Helius' header", HELIUS)):
         secrets.add(name, value)
-    hooks = {
-        "alchemy": [{"chain": caip2, "signing_key": ALCHEMY}],
-        "quicknode": [{"chain": caip2, "security_token": QUICKNODE}],
-        "helius": [{"chain": caip2, "authorization": HELIUS}],
-    }
-    manager, secret = stack.client("secretsmanager"), stack.output("WebhooksSecretArn")
-    before = manager.get_secret_value(SecretId=secret)["SecretString"]
-    manager.put_secret_value(SecretId=secret, SecretString=json.dumps(hooks))
-    renew(stack, "WebhookChain")
-    with Client(None, stack.edge_origin) as client:
+    with webhooks.configured(stack, caip2), Client(None, stack.edge_origin) as client:
 
         def post(provider: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
-            headers = {"Content-Type": "application/json"} | (headers or {})
+            headers = webhooks.JSON | (headers or {})
             return client.ask("POST", f"/v1/webhooks/chain/{provider}", content=body, headers=headers)
 
         yield post
-    manager.put_secret_value(SecretId=secret, SecretString=before)
-    renew(stack, "WebhookChain")
 
 
-def signature(key: str, *parts: bytes) -> str:
-    return hmac.new(key.encode(), b"".join(parts), hashlib.sha256).hexdigest()
-
-
-def body(token, number: int = 7) -> bytes:
-    activity = {
-        "fromAddress": "0x" + "11" * 20,
-        "toAddress": "0x" + "22" * 20,
-        "contractAddress": token.address.lower(),
-        "erc721TokenId": hex(number),
-        "blockNum": "0x1",
-    }
-    return json.dumps({"id": f"whevt_{time.time_ns()}", "event": {"activity": [activity]}}).encode()
-
-
-def quicknode(sent: bytes, at: float) -> dict[str, str]:
-    nonce, stamp = "abc", str(int(at))
-    return {
-        "x-qn-nonce": nonce,
-        "x-qn-timestamp": stamp,
-        "x-qn-signature": signature(QUICKNODE, nonce.encode(), stamp.encode(), sent),
-    }
+def body(token) -> bytes:
+    return webhooks.transfer(token.address, 7, "0x" + "11" * 20, "0x" + "22" * 20, 1)
 
 
 def slug(answer: httpx.Response) -> str:
@@ -80,7 +43,7 @@ def remembered(stack, sent: bytes) -> bool:
 
 def test_each_provider_is_taken_as_it_signs(stack, post, token, video):
     for provider, headers in (
-        ("alchemy", lambda sent: {"X-Alchemy-Signature": signature(ALCHEMY, sent)}),
+        ("alchemy", alchemy),
         ("quicknode", lambda sent: quicknode(sent, time.time())),
         ("helius", lambda sent: {"Authorization": HELIUS}),
     ):
@@ -116,13 +79,13 @@ def test_who_is_not_the_provider_is_refused(stack, post, token):
 
 def test_a_body_has_a_limit(post):
     sent = b" " * (256 * 1024 + 1)
-    answer = post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    answer = post("alchemy", sent, alchemy(sent))
     assert (answer.status_code, slug(answer)) == (413, "body-too-large")
 
 
 def test_nothing_of_it_is_logged(stack, post, token):
     sent = body(token)
-    post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    post("alchemy", sent, alchemy(sent))
     lines = inside.wait_until(lambda: stack.log_lines("WebhookChain"), 10, "no line")
     text = "\n".join(lines)
     assert ALCHEMY not in text and signature(ALCHEMY, sent) not in text and "1111111111" not in text

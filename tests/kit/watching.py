@@ -1,11 +1,14 @@
-"""The chains, watched for as long as a block lasts: locally nothing need call the function every minute."""
+"""The chains, watched for as long as a block lasts, or not at all: locally nothing need call the function."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 from tests.kit import inside
+
+LEASE = {"name": {"S": "lease:watch"}}
 
 
 @contextlib.contextmanager
@@ -24,7 +27,7 @@ def watching(stack, **changes: str):
 
     with inside.environment(stack, "OwnershipWatch", **({"RUN_SECONDS": "6", "WATCH_SECONDS": "1"} | changes)):
         # The engine keeps to the schedule, and whoever began under the other settings holds the lease a while longer.
-        stack.client("dynamodb").delete_item(TableName=stack.output("WatchTableName"), Key={"name": {"S": "lease:watch"}})
+        stack.client("dynamodb").delete_item(TableName=stack.output("WatchTableName"), Key=LEASE)
         thread = threading.Thread(target=invoke, daemon=True)
         thread.start()
         try:
@@ -33,6 +36,22 @@ def watching(stack, **changes: str):
             over.set()
             thread.join(timeout=30)
     assert failures == []
+
+
+@contextlib.contextmanager
+def unwatched(stack):
+    """Nobody watches until the block ends: the lease is somebody's who does nothing."""
+    table, client = stack.output("WatchTableName"), stack.client("dynamodb")
+    until = {"N": str(int(time.time()) + 24 * 3600)}
+    client.put_item(TableName=table, Item=LEASE | {"holder": {"S": "a test"}, "until": until})
+    # Whoever was at it learns that at its next renewal.
+    time.sleep(4)
+    before = client.scan(TableName=table, ConsistentRead=True)["Items"]
+    try:
+        yield
+        assert client.scan(TableName=table, ConsistentRead=True)["Items"] == before, "somebody watched all the same"
+    finally:
+        client.delete_item(TableName=table, Key=LEASE)
 
 
 def cursor(stack, chain: str) -> dict | None:
