@@ -96,8 +96,9 @@ class Stream:
 
     @property
     def granted_for(self) -> float:
-        """Seconds from now to the grant's own end."""
-        return datetime.fromisoformat(self.viewer.grant["expires_at"]).timestamp() - time.time()
+        """Seconds from the transfer to the grant's own end."""
+        sold_at = time.time() - time.monotonic() + self.sold_at
+        return datetime.fromisoformat(self.viewer.grant["expires_at"]).timestamp() - sold_at
 
     @property
     def has_stopped(self) -> bool:
