@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.kit import inside, media
+from tests.kit.gate import eventually
 from tests.kit.player import addresses, decode, probe
+from tests.kit.viewer import Viewer
 
 
 @pytest.fixture(scope="module")

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
 import time
 
 import httpx
 import pytest
 
-from tests.kit import inside
+from tests.kit import inside, webhooks
 from tests.kit.chain import Token, funded
 from tests.kit.client import Client
 from tests.kit.gate import eventually, renew
 from tests.kit.viewer import CARRIERS, Viewer, ask, slug
 from tests.kit.watching import unwatched
-
-ALCHEMY = "whsec_0123456789abcdef"
-QUICKNODE = "qnsec_0123456789abcdef"
-HELIUS = "Bearer 0123456789abcdef"
+from tests.kit.webhooks import ALCHEMY, HELIUS, QUICKNODE, alchemy, quicknode, signature
 
 
 @pytest.fixture(scope="module")
@@ -27,49 +22,17 @@ def post(stack, proxy, secrets, caip2):
     """`post(provider, body, headers)`, where the stack has a webhook of each."""
     for name, value in (("Alchemy's signing key", ALCHEMY), ("QuickNode's token", QUICKNODE), ("Helius' header", HELIUS)):
         secrets.add(name, value)
-    hooks = {
-        "alchemy": [{"chain": caip2, "signing_key": ALCHEMY}],
-        "quicknode": [{"chain": caip2, "security_token": QUICKNODE}],
-        "helius": [{"chain": caip2, "authorization": HELIUS}],
-    }
-    manager, secret = stack.client("secretsmanager"), stack.output("WebhooksSecretArn")
-    before = manager.get_secret_value(SecretId=secret)["SecretString"]
-    manager.put_secret_value(SecretId=secret, SecretString=json.dumps(hooks))
-    renew(stack, "WebhookChain")
-    with Client(None, stack.edge_origin) as client:
+    with webhooks.configured(stack, caip2), Client(None, stack.edge_origin) as client:
 
         def post(provider: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
-            headers = {"Content-Type": "application/json"} | (headers or {})
+            headers = webhooks.JSON | (headers or {})
             return client.ask("POST", f"/v1/webhooks/chain/{provider}", content=body, headers=headers)
 
         yield post
-    manager.put_secret_value(SecretId=secret, SecretString=before)
-    renew(stack, "WebhookChain")
 
 
-def signature(key: str, *parts: bytes) -> str:
-    return hmac.new(key.encode(), b"".join(parts), hashlib.sha256).hexdigest()
-
-
-def body(token, number: int = 7, sender: str = "0x" + "11" * 20, to: str = "0x" + "22" * 20, block="0x1") -> bytes:
-    """What Alchemy says of a transfer."""
-    activity = {
-        "fromAddress": sender.lower(),
-        "toAddress": to.lower(),
-        "contractAddress": token.address.lower(),
-        "erc721TokenId": hex(number),
-        "blockNum": block,
-    }
-    return json.dumps({"id": f"whevt_{time.time_ns()}", "event": {"activity": [activity]}}).encode()
-
-
-def quicknode(sent: bytes, at: float) -> dict[str, str]:
-    nonce, stamp = "abc", str(int(at))
-    return {
-        "x-qn-nonce": nonce,
-        "x-qn-timestamp": stamp,
-        "x-qn-signature": signature(QUICKNODE, nonce.encode(), stamp.encode(), sent),
-    }
+def body(token) -> bytes:
+    return webhooks.transfer(token.address, 7, "0x" + "11" * 20, "0x" + "22" * 20, 1)
 
 
 def remembered(stack, sent: bytes) -> bool:
@@ -80,7 +43,7 @@ def remembered(stack, sent: bytes) -> bool:
 
 def test_each_provider_is_taken_as_it_signs(stack, post, token, video):
     for provider, headers in (
-        ("alchemy", lambda sent: {"X-Alchemy-Signature": signature(ALCHEMY, sent)}),
+        ("alchemy", alchemy),
         ("quicknode", lambda sent: quicknode(sent, time.time())),
         ("helius", lambda sent: {"Authorization": HELIUS}),
     ):
@@ -116,7 +79,7 @@ def test_who_is_not_the_provider_is_refused(stack, post, token):
 
 def test_a_body_has_a_limit(post):
     sent = b" " * (256 * 1024 + 1)
-    answer = post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    answer = post("alchemy", sent, alchemy(sent))
     assert (answer.status_code, slug(answer)) == (413, "body-too-large")
 
 
@@ -133,21 +96,21 @@ def test_a_sale_that_only_a_webhook_tells_of_ends_the_stream(
     seller, buyer = funded(chain, caip2, "seller"), funded(chain, caip2, "buyer")
     seats = Token.deploy(chain, creator, "Seats", "SEAT")
     seats.mint(seller.address, 7)
-    with unwatched(stack, caip2, chain), Client(seller, stack.edge_origin).sign_in() as as_seller:
+    with unwatched(stack), Client(seller, stack.edge_origin).sign_in() as as_seller:
         own_policy(seats.policy(ids=[7]))
         # What it takes for the function to know of that policy.
         renew(stack, "WebhookChain")
         viewers = [Viewer(player, as_seller, video["id"], carrier, seconds=10) for carrier in CARRIERS]
         films = [viewer.segments() for viewer in viewers]
         sale = seats.transfer(seller, buyer.address, 7)
-        told = body(seats, 7, seller.address, buyer.address, sale["blockNumber"])
+        told = webhooks.transfer(seats.address, 7, seller.address, buyer.address, int(sale["blockNumber"], 16))
         # Who is not the provider ends nothing, and nor does the sale itself: nobody has told of it.
         for headers in ({}, {"X-Alchemy-Signature": signature("whsec_another_key_00", told)}):
             assert post("alchemy", told, headers).status_code == 401
         for viewer, film in zip(viewers, films, strict=True):
             assert {viewer.get(segment).status_code for segment in film} == {200}, viewer.carrier
         assert ends(stack, video["id"], seller) == [None] * 3
-        assert post("alchemy", told, {"X-Alchemy-Signature": signature(ALCHEMY, told)}).status_code == 200
+        assert post("alchemy", told, alchemy(told)).status_code == 200
         by_cookie, *others = viewers
         for viewer, film in zip(others, films[1:], strict=True):
             viewer.stops(film[0], seconds=40)
@@ -162,7 +125,7 @@ def test_a_sale_that_only_a_webhook_tells_of_ends_the_stream(
 
 def test_nothing_of_it_is_logged(stack, post, token):
     sent = body(token)
-    post("alchemy", sent, {"X-Alchemy-Signature": signature(ALCHEMY, sent)})
+    post("alchemy", sent, alchemy(sent))
     lines = inside.wait_until(lambda: stack.log_lines("WebhookChain"), 10, "no line")
     text = "\n".join(lines)
     assert ALCHEMY not in text and signature(ALCHEMY, sent) not in text and "1111111111" not in text

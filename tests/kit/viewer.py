@@ -31,12 +31,16 @@ class Viewer:
     def get(self, address: str, **headers: str) -> httpx.Response:
         return self.player.get(address, headers=self.headers() | headers)
 
-    def segments(self) -> list[str]:
-        """Every media address of the film, through its playlists."""
+    def tracks(self) -> list[media.Track]:
+        """Every rendition of the film, with its media addresses."""
         tracks = media.master_playlist(self.get(self.playback["hls"]).raise_for_status().text, self.playback["hls"])
         for track in tracks:
             media.media_playlist(self.get(track.address).raise_for_status().text, track)
-        return addresses(tracks)
+        return tracks
+
+    def segments(self) -> list[str]:
+        """Every media address of the film."""
+        return addresses(self.tracks())
 
     def renew(self) -> httpx.Response:
         return self.player.http.post(f"{self._grant()}/renew", headers=self._bearer())

@@ -1,4 +1,4 @@
-"""The chains, watched for as long as a block lasts: locally nothing need call the function every minute."""
+"""The chains, watched for as long as a block lasts, or not at all: locally nothing need call the function."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import time
 
 from tests.kit import inside
+
+LEASE = {"name": {"S": "lease:watch"}}
 
 
 @contextlib.contextmanager
@@ -25,7 +27,7 @@ def watching(stack, **changes: str):
 
     with inside.environment(stack, "OwnershipWatch", **({"RUN_SECONDS": "6", "WATCH_SECONDS": "1"} | changes)):
         # The engine keeps to the schedule, and whoever began under the other settings holds the lease a while longer.
-        stack.client("dynamodb").delete_item(TableName=stack.output("WatchTableName"), Key={"name": {"S": "lease:watch"}})
+        stack.client("dynamodb").delete_item(TableName=stack.output("WatchTableName"), Key=LEASE)
         thread = threading.Thread(target=invoke, daemon=True)
         thread.start()
         try:
@@ -37,25 +39,19 @@ def watching(stack, **changes: str):
 
 
 @contextlib.contextmanager
-def unwatched(stack, name: str, chain):
-    """Nobody watches that chain, for a test holds the lease; it begins when the last one who had it has stopped."""
-    table = {"TableName": stack.output("WatchTableName")}
-    lease = {"name": {"S": "lease:watch"}}
-    held = {"holder": {"S": "a test"}, "until": {"N": str(int(time.time()) + 600)}}
-    stack.client("dynamodb").put_item(**table, Item=lease | held)
-
-    def stands_still():
-        chain.mine()
-        # Longer than from one look at the chains to the next (WatchSeconds).
-        time.sleep(4)
-        found = cursor(stack, name)
-        return not found or int(found["marks"][-1]["number"]) < chain.block_number()
-
+def unwatched(stack):
+    """Nobody watches until the block ends: the lease is somebody's who does nothing."""
+    table, client = stack.output("WatchTableName"), stack.client("dynamodb")
+    until = {"N": str(int(time.time()) + 24 * 3600)}
+    client.put_item(TableName=table, Item=LEASE | {"holder": {"S": "a test"}, "until": until})
+    # Whoever was at it learns that at its next renewal.
+    time.sleep(4)
+    before = client.scan(TableName=table, ConsistentRead=True)["Items"]
     try:
-        inside.wait_until(stands_still, 30, "somebody still watches")
         yield
+        assert client.scan(TableName=table, ConsistentRead=True)["Items"] == before, "somebody watched all the same"
     finally:
-        stack.client("dynamodb").delete_item(**table, Key=lease)
+        client.delete_item(TableName=table, Key=LEASE)
 
 
 def cursor(stack, chain: str) -> dict | None:

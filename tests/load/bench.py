@@ -1,4 +1,4 @@
-"""How quickly each function starts, beside Node and Python on the same machine in the same run; the gate's rows, and the media's.
+"""How quickly each function starts, beside Node and Python on the same machine in the same run; and other rows.
 
     make bench          builds the release binaries first (over ten minutes when nothing is built), then runs this
     python tests/load/bench.py [--binaries FOLDER] [--runs 40] [--only NAME ...]
@@ -10,8 +10,8 @@ for work does not get there, and fails the bench. What Lambda itself adds to a c
 sandbox) is the same for all and is not in here; nor is the first request, which fetches secrets and opens connections.
 
 Rows: `start.<function>` in ms, p50, `baseline` the p50 of the minimal Python bootstrap, `ratio` value / baseline;
-`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes; `gate.*`: gate_rows.py, and
-`media.*`: media_rows.py, each of which needs some minutes. target/bench/results.json, and target/bench/media.json for model.py.
+`start.baseline_node` and `start.baseline_python`; `size.<function>`, the binary in bytes; `gate.*`: gate_rows.py, `media.*`:
+media_rows.py, `delivery.*`: delivery_rows.py, each of which needs some minutes and can be run alone. target/bench/results.json, and target/bench/media.json for model.py.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import delivery_rows
 import gate_rows
 import media_rows
 
@@ -280,6 +281,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="the starts of these functions only")
     parser.add_argument("--no-gate", action="store_true", help="without the gate's rows")
     parser.add_argument("--no-media", action="store_true", help="without the media's rows")
+    parser.add_argument("--no-delivery", action="store_true", help="without delivery's rows that need a stack")
     arguments = parser.parse_args()
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
@@ -293,13 +295,15 @@ def main() -> int:
             rows += edge_rows()
         if not arguments.only and not arguments.no_gate:
             rows += gate_rows.rows(arguments.binaries.resolve(), row, say)
+        if not arguments.only and not arguments.no_delivery:
+            rows += delivery_rows.rows(arguments.binaries.resolve(), row, say)
     except Broken as broken:
         print(f"bench failed: {broken}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     show(rows)
-    if arguments.only or arguments.no_gate or arguments.no_media:
+    if arguments.only or arguments.no_gate or arguments.no_media or arguments.no_delivery:
         # Part of the rows would pass for all of them.
         return 0
     results = REPOSITORY / "target" / "bench" / "results.json"

@@ -17,18 +17,15 @@ that are timed, three EVM chains behind the fault proxy, and beside them a funct
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import statistics
 import subprocess
-import sys
 import time
-import zipfile
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PORT = 25560
+from bench_stack import PORT, PROXY_PORT, REPOSITORY, BenchStack
+
 THIRD_CHAIN_ID = 10
 GRANTS = 300
 COLD_WALLETS = 60
@@ -94,40 +91,19 @@ def _default(parameter: str) -> int:
     return int(yaml.safe_load(text[start : text.index("\nRules:", start)])["Parameters"][parameter]["Default"])
 
 
-class _Stack:
+class _Stack(BenchStack):
     """A deployed stack with the release binaries, and what is measured on it."""
 
-    def __init__(self, binaries: Path, say):
-        cache = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
-        self.binaries, self.say = binaries, say
-        self.ours, self.proxy = [], None
-        ports = {"ENGINE": 0, "CHAIN": 1, "PROXY": 2, "EDGE": 4, "SOLANA": 5}
-        os.environ.update({f"STREAMGATE_{name}_PORT": str(PORT + number) for name, number in ports.items()})
-        os.environ.update({"STREAMGATE_STATE": str(cache / "state-bench"), "STREAMGATE_CHAIN_ID": "1"})
-        for folder in (REPOSITORY, REPOSITORY / "localstack"):
-            if str(folder) not in sys.path:
-                sys.path.insert(0, str(folder))
-
-    def __enter__(self) -> _Stack:
-        try:
-            self._start()
-        except BaseException:
-            # What was started must not outlive the bench.
-            self.__exit__()
-            raise
-        return self
-
-    def _start(self) -> None:
+    def start(self) -> None:
         from processes import Process
-        from stack import SECOND_CHAIN_ID, Stack
+        from stack import SECOND_CHAIN_ID
 
         from tests.kit.chain import Chain, Token
         from tests.kit.client import Client
         from tests.kit.fault_proxy import PROVIDERS, FaultProxy, provider_url
         from tests.kit.wallet import Wallet
 
-        self.stack = stack = Stack(say=self.say)
-        self.ours = [stack.edge, stack.solana, stack.second_chain, stack.chain, stack.mediaconvert, stack.engine]
+        stack = self.stack
         self.third = Process("third-chain", stack.state)
         self.ours.append(self.third)
         port = PORT + 6
@@ -143,11 +119,10 @@ class _Stack:
             f"eip155:{SECOND_CHAIN_ID}": stack.second_chain_url,
             f"eip155:{THIRD_CHAIN_ID}": third,
         }
-        proxy_port = PORT + 2
         chains = [
-            {"chain": name, "rpc": [provider_url(proxy_port, name, each) for each in PROVIDERS], "quorum": 2} for name in upstreams
+            {"chain": name, "rpc": [provider_url(PROXY_PORT, name, each) for each in PROVIDERS], "quorum": 2} for name in upstreams
         ]
-        self.proxy = FaultProxy(proxy_port, upstreams)
+        self.proxy = FaultProxy(PROXY_PORT, upstreams)
         stack.up(Chains=json.dumps(chains, separators=(",", ":")), FactSeconds="3600", NegativeSeconds="300")
         self.third.wait_ready(lambda: Chain(third).id() == THIRD_CHAIN_ID)
         code = Chain(stack.chain_url).call("eth_getCode", MULTICALL, "latest")
@@ -158,34 +133,11 @@ class _Stack:
             name: [Token.deploy(chain, Wallet.numbered(0, name)) for _ in range(14)] for name, chain in self.chains.items()
         }
         self.client, self.wallet = Client, Wallet
-        for function in ("PlaybackGrant", "ChainVerify"):
-            self._release(function)
+        self.release("PlaybackGrant", "ChainVerify")
         self._echo()
-
-    def __exit__(self, *_) -> None:
-        if self.proxy:
-            self.proxy.stop()
-        for process in self.ours:
-            process.stop()
 
     def facts_environment(self) -> dict[str, str]:
         return self.stack.aws_environment | {"FACTS_TABLE": self.stack.resource("FactsTable")}
-
-    # ---- The release binaries
-
-    def _archive(self, binary: str) -> bytes:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            entry = zipfile.ZipInfo("bootstrap")
-            entry.external_attr = 0o755 << 16
-            archive.writestr(entry, (self.binaries / binary).read_bytes())
-        return packed.getvalue()
-
-    def _release(self, function: str) -> None:
-        names = {"PlaybackGrant": "playback-grant", "ChainVerify": "chain-verify"}
-        client, name = self.stack.client("lambda"), self.stack.resource(function)
-        client.update_function_code(FunctionName=name, ZipFile=self._archive(names[function]))
-        client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
 
     def _echo(self) -> None:
         """A function and a route beside the stack's own; they go with the state."""
@@ -195,7 +147,7 @@ class _Stack:
             functions.delete_function(FunctionName="bench-echo")
         made = functions.create_function(
             FunctionName="bench-echo", Runtime="provided.al2023", Role=role, Handler="bootstrap", MemorySize=256, Timeout=10,
-            Code={"ZipFile": self._archive("load-echo")},
+            Code={"ZipFile": self.archive("load-echo")},
         )  # fmt: skip
         api = self.stack.output("ApiId")
         integration = gateway.create_integration(
