@@ -13,6 +13,16 @@ PORT = 25560
 PROXY_PORT = PORT + 2
 
 
+def default(parameter: str) -> int:
+    """A number of the template."""
+    import yaml
+
+    # Parameters are plain YAML; the tags are further down.
+    text = (REPOSITORY / "template.yaml").read_text()
+    start = text.index("\nParameters:")
+    return int(yaml.safe_load(text[start : text.index("\nRules:", start)])["Parameters"][parameter]["Default"])
+
+
 class BenchStack:
     """`with` starts it, and stops what was started. `start` is a subclass's: `self.stack.up()`, and what it needs."""
 
@@ -21,7 +31,8 @@ class BenchStack:
         cache = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
         self.binaries, self.say = binaries, say
         self.ours, self.proxy = [], None
-        ports = {"ENGINE": 0, "CHAIN": 1, "PROXY": 2, "EDGE": 4, "SOLANA": 5}
+        # The second chain's is CHAIN and 2; the third's, of the gate's rows, is 6.
+        ports = {"ENGINE": 0, "CHAIN": 1, "PROXY": 2, "EDGE": 4, "SOLANA": 5, "MEDIACONVERT": 7}
         os.environ.update({f"STREAMGATE_{name}_PORT": str(PORT + number) for name, number in ports.items()})
         os.environ.update({"STREAMGATE_STATE": str(cache / "state-bench"), "STREAMGATE_CHAIN_ID": "1"})
         for folder in (REPOSITORY, REPOSITORY / "localstack"):
