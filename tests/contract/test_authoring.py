@@ -238,7 +238,7 @@ def test_segments_last_as_long_as_the_playlist_says(whole, tmp_path):
 
 
 def test_one_cut_for_all(whole):
-    """8.2: one target duration. 8.3, 8.7, 5.5: the same length. 8.22: the same borders. 7.5, 7.6: ours are of 4 s."""
+    """8.2: one target duration. 8.3, 8.7, 5.5: the same length. 8.22: the same borders. 7.5, 7.6: the test stack's are of 4 s."""
     cuts = {}
     for playlist in whole.of("video", "audio", "subtitles", "key frames"):
         assert playlist.track.target_duration == 4

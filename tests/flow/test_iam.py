@@ -28,6 +28,7 @@ LACKS = {
     "GrantEnd": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SigningSecretArn")}),
     "GrantReview": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.output("SigningSecretArn")}),
     "EdgeRevoke": ("secretsmanager", "get_secret_value", lambda stack: {"SecretId": stack.resource("TokenSecret")}),
+    "EdgeForget": ("cloudfront", "list_distributions", lambda stack: {}),
     "PluginExample": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("FactsTableName"), "Item": {"fact": {"S": "x"}}}),
     "PlaylistSign": ("dynamodb", "put_item", lambda stack: {"TableName": stack.output("GrantsTableName"), "Item": {"grant": {"S": "x"}}}),
     "ContentKey": ("secretsmanager", "put_secret_value", lambda stack: {"SecretId": stack.resource("ContentSecret"), "SecretString": "x"}),
@@ -94,6 +95,14 @@ def test_a_function_is_allowed_what_it_needs(stack):
     keys = credentials(stack, "VideoRead")
     answer = stack.client("dynamodb", *keys).get_item(TableName=stack.output("VideosTableName"), Key={"id": {"S": "x"}})
     assert "Item" not in answer
+
+
+@pytest.mark.parametrize("logical_id", ["PlaybackGrant", "GrantRenew", "GrantReview", "VideoDecisions"])
+def test_nobody_may_change_what_was_decided(stack, logical_id):
+    client = stack.client("dynamodb", *credentials(stack, logical_id))
+    where = {"TableName": stack.resource("AuditTable"), "Key": {"video": {"S": "x"}, "moment": {"S": "x"}}}
+    assert refusal(lambda: client.delete_item(**where)) == "AccessDeniedException"
+    assert refusal(lambda: client.update_item(**where)) == "AccessDeniedException"
 
 
 @pytest.mark.parametrize("logical_id", ["ChainVerify", "PlaybackGrant"])

@@ -23,7 +23,7 @@ fn main() -> Result<(), runtime::Error> {
         let evm = &Evm::with_head(head);
         http::serve(move |request| async move {
             if http::route_key(&request).starts_with("DELETE") {
-                end_session(nonces, &sessions.caller(&request).await?).await?;
+                end_session(&System, nonces, &sessions.caller(&request).await?).await?;
                 return Ok(Reply::empty());
             }
             let signed: SignedMessage = http::body(&request)?;

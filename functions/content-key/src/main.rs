@@ -10,7 +10,7 @@ use runtime::settings::ContentKeys;
 fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
-        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let content = &ContentKeys::new(&environment, &aws)?;
         http::serve(move |request| async move {

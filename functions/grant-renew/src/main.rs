@@ -13,13 +13,14 @@ fn main() -> Result<(), runtime::Error> {
         let aws = runtime::aws::config().await;
         let delivery = &Delivery::new(&environment, &aws)?;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
-        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
         http::serve(move |request| async move {
             let token = http::grant_token(&request)?;
-            let gate = &gatehouse.gate(true).await?;
+            // The next renewal comes when what is read now is too old for it, but not for grace.
+            let gate = &gatehouse.gate(gatehouse.has_grace()).await?;
             let terms = &delivery.terms().await?;
             let (s, v) = (&System, videos);
             let playback = renew_grant(s, v, grants, edge, audit, gate, terms, token).await?;

@@ -5,6 +5,7 @@ use adapter_sqs::Sqs;
 use app::ports::System;
 use app::review_grants::review_grants;
 use runtime::queue;
+use runtime::schedule::WallClock;
 use runtime::settings::EdgeSettings;
 use runtime_gate::Gatehouse;
 
@@ -12,7 +13,7 @@ fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
-        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let table = environment.text("VIDEOS_TABLE")?;
         let (videos, policies) = (&Videos::new(&aws, &table), &PolicyList::new(&aws, &table));
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
@@ -24,9 +25,11 @@ fn main() -> Result<(), runtime::Error> {
             // What is read for reviews does not make others' answers younger than they were asked for.
             let gate = &gatehouse.gate(false).await?;
             let review = &message.json()?;
-            let audit = (audit, &*settings.get().await?.origin);
+            // Only records name it: no end waits for a setting that can't be read.
+            let origin = settings.get().await.map_or("", |edge| &*edge.origin);
+            let audit = (audit, origin);
             let (s, v, p) = (&System, videos, policies);
-            review_grants(s, v, p, grants, audit, gate, edge, reviews, review).await
+            review_grants(s, v, p, grants, &WallClock, audit, gate, edge, reviews, review).await
         })
         .await
     })

@@ -26,7 +26,7 @@ fn main() -> Result<(), runtime::Error> {
         let (evm, solana) = (&Evm::default(), &Solana::default());
         let cursors = &Watch::new(&aws, environment.text("WATCH_TABLE")?);
         let policies = &PolicyList::new(&aws, environment.text("VIDEOS_TABLE")?);
-        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let facts = &Facts::new(&aws, environment.text("FACTS_TABLE")?);
         let reviews = &Sqs::new(&aws, environment.text("REVIEW_QUEUE_URL")?);
         let memory = &WatchMemory::default();

@@ -16,7 +16,7 @@ fn main() -> Result<(), runtime::Error> {
         let delivery = &Delivery::new(&environment, &aws)?;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
         let table = environment.text("VIDEOS_TABLE")?;
-        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?, &table);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let videos = &Videos::new(&aws, &table);
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);

@@ -11,7 +11,7 @@ fn main() -> Result<(), runtime::Error> {
     runtime::run(async |environment| {
         let aws = runtime::aws::config().await;
         let signer = &EdgeSigner::new(&environment, &aws)?;
-        let grants = &Grants::given(&aws, environment.text("GRANTS_TABLE")?);
+        let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let media = &S3::new(&aws, environment.text("MEDIA_BUCKET")?);
         http::serve(move |request| async move {

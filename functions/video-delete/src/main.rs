@@ -21,12 +21,12 @@ fn main() -> Result<(), runtime::Error> {
         let jobs = environment.text("CONVERT_QUEUE_URL").ok().map(|url| Sqs::new(&aws, url));
         let jobs = jobs.as_ref();
         let reviews = &Sqs::new(&aws, environment.text("REVIEW_QUEUE_URL")?);
-        let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
+        let caches = &Sqs::new(&aws, environment.text("FORGET_QUEUE_URL")?);
         http::serve(move |request| async move {
             let caller = &sessions.caller(&request).await?;
             let id = http::video_id(&request)?;
             let (s, v, t, u, m) = (&System, videos, tasks, uploads, media);
-            delete_video(s, v, t, u, m, jobs, reviews, edge, caller, &id).await?;
+            delete_video(s, v, t, u, m, jobs, reviews, caches, caller, &id).await?;
             Ok(Reply::empty())
         })
         .await

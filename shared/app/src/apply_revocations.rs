@@ -1,12 +1,10 @@
-//! SQS: tells the edge which grants are over, in its KeyValueStore, and which films are gone. One
-//! consumer, one at a time.
+//! SQS: tells the edge which grants are over, in its KeyValueStore. One consumer, one at a time.
 
-use crate::ports::{Clock, EdgeStore, Invalidations, KeyPlace, MAX_STORE_WRITES, PortError};
-use domain::cloudfront;
+use crate::ports::{Clock, EdgeStore, KeyPlace, MAX_STORE_WRITES, PortError};
 use domain::keyring::Key;
 use domain::revocation::{Revocation, Shard, shard_key, shard_keys};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How often a write is made anew because another's came between.
 const TRIES: usize = 10;
@@ -21,24 +19,13 @@ pub struct RevokeMessage {
     /// The FIFO queue's group.
     group: String,
     /// What to refuse.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Revocation>,
-    /// What the caches are to forget: paths, which may end in `*`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub forget: Vec<String>,
 }
 
 impl RevokeMessage {
     /// Refuse these.
     pub fn revoke(orders: &[Revocation]) -> Self {
-        Self { group: GROUP.into(), orders: orders.to_vec(), forget: Vec::new() }
-    }
-
-    /// A video is gone: forget all of it.
-    pub fn forget(video: &str) -> Self {
-        // Tokens in paths are no part of what is cached: the edge's function takes them away.
-        let forget = vec![format!("{}*", cloudfront::video_path(video))];
-        Self { group: GROUP.into(), orders: Vec::new(), forget }
+        Self { group: GROUP.into(), orders: orders.to_vec() }
     }
 }
 
@@ -46,12 +33,10 @@ impl RevokeMessage {
 /// writes nothing new.
 ///
 /// # Errors
-/// When the store can't be read or written, or the caches not told; then all of it is to be done
-/// again.
+/// When the store can't be read or written; then all of it is to be done again.
 pub async fn apply_revocations(
     clock: &impl Clock,
     store: &impl EdgeStore,
-    caches: &impl Invalidations,
     messages: &[RevokeMessage],
 ) -> Result<(), PortError> {
     let mut orders: BTreeMap<String, Vec<&Revocation>> = BTreeMap::new();
@@ -66,10 +51,6 @@ pub async fn apply_revocations(
             }
         })
         .await?;
-    }
-    let paths: BTreeSet<_> = messages.iter().flat_map(|message| &message.forget).cloned().collect();
-    if !paths.is_empty() {
-        caches.invalidate(&paths.into_iter().collect::<Vec<_>>()).await?;
     }
     let size = store.size().await?;
     // Read by the stack's metric filter.

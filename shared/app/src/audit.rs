@@ -1,11 +1,14 @@
 //! What the gate decided, for ever: who, which video, by which policy, on what facts, and when.
 //!
-//! Written down is each decision that lets in, refuses or ends. One that lets a stream go on as it
-//! does is not: that it goes on is what the grant's own record says.
+//! Written down is each decision of the gate that lets in, refuses or ends. One that lets a stream
+//! go on as it does is not: that it goes on is what the grant's own record says.
 
 use crate::ports::{PortError, Random};
+use domain::Seconds;
+use domain::grant::{EndReason, GrantId};
 use domain::receipt::Receipt;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A decision as it is kept. It is written once, and never again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,20 +16,50 @@ pub struct AuditRecord {
     /// What was decided, as in the receipt.
     #[serde(flatten)]
     pub receipt: Receipt,
-    /// Tells apart what was decided in one second: random, 16 hex digits.
+    /// Tells apart what was decided at one time: 16 hex digits.
     pub id: String,
+    /// Why the grant is over, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<EndReason>,
 }
+
+/// Who asks again and again and is not let in leaves one record in so many seconds.
+const REFUSALS: Seconds = 60;
 
 impl AuditRecord {
     /// Of a decision that was made just now.
     pub fn new(random: &impl Random, receipt: Receipt) -> Self {
-        Self { receipt, id: hex::encode(random.bytes::<8>()) }
+        let id = match receipt.grant {
+            Some(_) => random.bytes::<8>(),
+            None => same(&receipt),
+        };
+        Self { receipt, id: hex::encode(id), ended: None }
+    }
+
+    /// Of a decision that has ended a grant.
+    pub fn of_end(random: &impl Random, receipt: Receipt, grant: &GrantId, why: EndReason) -> Self {
+        let receipt = Receipt { grant: Some(grant.to_string()), until: None, ..receipt };
+        Self { ended: Some(why), ..Self::new(random, receipt) }
     }
 
     /// Its place among the records of its video: by time, then by `id`.
     pub fn moment(&self) -> String {
-        format!("{}#{}", domain::rfc3339(self.receipt.iat), self.id)
+        let at = self.receipt.iat;
+        let at = if self.receipt.grant.is_some() { at } else { at - at % REFUSALS };
+        format!("{}#{}", domain::rfc3339(at), self.id)
     }
+}
+
+/// The same for the same answer to the same wallets.
+fn same(receipt: &Receipt) -> [u8; 8] {
+    let mut hash = Sha256::new();
+    for account in &receipt.accounts {
+        hash.update(format!("{account}\n"));
+    }
+    hash.update(format!("{}\n{:?}", receipt.policy_revision, receipt.verdict));
+    let mut id = [0; 8];
+    id.copy_from_slice(&hash.finalize()[..8]);
+    id
 }
 
 /// Where decisions are kept. There is no way to change one.

@@ -1,6 +1,6 @@
 //! `DELETE /v1/videos/{id}`: a video and all that was made of it.
 
-use crate::apply_revocations::RevokeMessage;
+use crate::forget_video::ForgetMessage;
 use crate::plan_transcode::ConvertMessage;
 use crate::ports::{Change, Clock, MediaStore, Queue, TaskStore, UploadStore, VideoStore};
 use crate::problem::{Error, Problem};
@@ -22,7 +22,7 @@ pub async fn delete_video(
     media: &impl MediaStore,
     conversions: Option<&impl Queue<ConvertMessage>>,
     reviews: &impl Queue<ReviewMessage>,
-    edge: &impl Queue<RevokeMessage>,
+    caches: &impl Queue<ForgetMessage>,
     caller: &Session,
     id: &str,
 ) -> Result<(), Error> {
@@ -53,7 +53,7 @@ pub async fn delete_video(
     media.remove_folder(&media_folder(id)).await?;
     tasks.remove(id).await?;
     // Once nothing is left that a cache could fetch again.
-    edge.send(&RevokeMessage::forget(id)).await?;
+    caches.send(&ForgetMessage { video: id.to_owned() }).await?;
     videos.remove(id).await?;
     Ok(())
 }

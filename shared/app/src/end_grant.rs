@@ -7,10 +7,10 @@ use crate::open_grant::live_grant;
 use crate::ports::{Clock, GrantStore, PortError, Queue, VideoStore};
 use crate::problem::Error;
 use domain::account::Account;
-use domain::grant::{Carrier, EndReason, Ended, Grant};
+use domain::grant::{Carrier, EndReason, Ended, Grant, GrantId};
 use domain::revocation::Revocation;
 use domain::session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From how many grants of one account on the account is told to the edge, not each grant.
 const TOGETHER: usize = 4;
@@ -92,7 +92,8 @@ pub async fn revoke_grants(
     Ok(Revoked { ended })
 }
 
-/// Ends grants, at the edge and in the table. Done again after a fault, it tells both again.
+/// Ends grants, at the edge and in the table. Done again after a fault, it tells both again. Answers
+/// with those that nobody had ended before.
 ///
 /// # Errors
 /// When one of the two can't be told.
@@ -102,18 +103,21 @@ pub(crate) async fn end(
     revocations: &impl Queue<RevokeMessage>,
     ending: Vec<Grant>,
     why: EndReason,
-) -> Result<(), PortError> {
+) -> Result<BTreeSet<GrantId>, PortError> {
     // The edge first: a grant that is over is not found by the next try.
     for orders in orders(&ending).chunks(ORDERS) {
         revocations.send(&RevokeMessage::revoke(orders)).await?;
     }
     let ended = Ended { at: clock.now(), why };
+    let mut ours = BTreeSet::new();
     for grant in &ending {
-        grants.end(&grant.grant, &ended).await?;
+        if grants.end(&grant.grant, &ended).await? {
+            ours.insert(grant.grant.clone());
+        }
         release(grants, grant).await?;
         tracing::info!(grant = %grant.grant, video = grant.video, ?why, "a grant ended");
     }
-    Ok(())
+    Ok(ours)
 }
 
 /// What the edge must be told. Cookies end by themselves.

@@ -3,6 +3,7 @@
 use crate::apply_revocations::RevokeMessage;
 use crate::audit::{AuditLog, AuditRecord};
 use crate::deliver::{Playback, Terms, carries, deliver, lifetime};
+use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::lease::{hold, release};
 use crate::ports::{
@@ -12,7 +13,7 @@ use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
 use domain::binding::Binding;
 use domain::decision::{Decision, Verdict};
-use domain::grant::{Carrier, Grant, GrantId, GrantToken};
+use domain::grant::{Carrier, EndReason, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
 use domain::policy::Streams;
 use domain::receipt::{self, Receipt};
@@ -53,9 +54,8 @@ pub struct Viewing<'a> {
 ///
 /// # Errors
 /// Not found for a video that is not ready (its owner learns the stage); a carrier that the video
-/// can't have; the policy's refusal with
-/// each condition's outcome; as many watch as the policy allows; unavailable, and never a grant, when
-/// the facts can't be learned.
+/// can't have; the policy's refusal with each condition's outcome; as many watch as the policy
+/// allows; unavailable, and never a grant, when the facts can't be learned.
 #[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     system: &(impl Clock + Random),
@@ -97,18 +97,32 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         let mut grant = grant.decided(&decision, video.policy_revision);
         if let Some(streams) = limits(&video, &grant) {
             let places = (streams, &*decision.tokens, terms.lease);
-            hold(system, grants, revocations, places, &mut grant).await?;
+            let held = hold(system, grants, revocations, places, &mut grant).await;
+            if let Err(Error::Problem(Problem::StreamsFull(_))) = &held {
+                audit.append(&AuditRecord::new(system, receipt.clone())).await?;
+            }
+            held?;
         }
-        // The store refuses when the policy or the stage moved since it was read.
-        if !grants.create(&grant).await? {
+        if let Err(error) = grants.create(&grant).await {
             // Or its own place would be taken from the next try.
             release(grants, &grant).await?;
+            return Err(error.into());
+        }
+        // Looked at once more after it is written: a policy or a stage that moved before this is seen
+        // here, and whoever moves it later finds the grant, and has it decided again.
+        let stands =
+            |video: &Video| video.is_watchable() && video.policy_revision == grant.policy_revision;
+        if !videos.get(&grant.video).await?.as_ref().is_some_and(stands) {
+            end(system, grants, revocations, vec![grant], EndReason::Refused).await?;
             continue;
         }
         receipt.grant = Some(grant.grant.to_string());
         receipt.until = Some(grant.expires_at);
         // Nobody is let in of whom nothing is written down.
-        audit.append(&AuditRecord::new(system, receipt.clone())).await?;
+        if let Err(error) = audit.append(&AuditRecord::new(system, receipt.clone())).await {
+            end(system, grants, revocations, vec![grant], EndReason::Left).await?;
+            return Err(error.into());
+        }
         let (name, key) = &terms.receipt_key;
         let receipt = Some(receipt::mint(name, key, &receipt).map_err(|_| Problem::Internal)?);
         return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });

@@ -13,6 +13,7 @@ pub mod deliver;
 pub mod end_grant;
 pub mod end_session;
 pub mod follow_job;
+pub mod forget_video;
 pub mod gate;
 pub mod grant_playback;
 mod lease;

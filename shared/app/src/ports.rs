@@ -81,8 +81,8 @@ pub trait NonceStore {
 
 /// Remembers who signed out.
 pub trait EndedSessions {
-    /// Ends a session that would last until `expires_at`.
-    async fn end(&self, id: &str, expires_at: Seconds) -> Result<(), PortError>;
+    /// Ends a session of which no token lasts longer than `until`.
+    async fn end(&self, id: &str, until: Seconds) -> Result<(), PortError>;
     /// Whether it was ended, as of now (strongly consistent).
     async fn is_ended(&self, id: &str) -> Result<bool, PortError>;
 }
@@ -202,14 +202,14 @@ pub trait TaskStore {
 
 /// The grants.
 pub trait GrantStore {
-    /// Writes a grant if its video is ready and its policy is still at the grant's revision.
-    async fn create(&self, grant: &Grant) -> Result<bool, PortError>;
+    /// Writes a new one.
+    async fn create(&self, grant: &Grant) -> Result<(), PortError>;
     /// Reads one, as of now (strongly consistent); it may be over.
     async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError>;
     /// Writes what the last decision says of it; false if it was ended meanwhile.
     async fn renew(&self, grant: &Grant) -> Result<bool, PortError>;
-    /// Ends one; one that was ended before stays as it was.
-    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError>;
+    /// Ends one; false for one that was ended before, which stays as it was.
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<bool, PortError>;
     /// The live ones of a wallet, linked or not. One of the last second may be missing.
     async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError>;
     /// The live ones of a video. One of the last second may be missing.

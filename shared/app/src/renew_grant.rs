@@ -3,6 +3,7 @@
 use crate::apply_revocations::RevokeMessage;
 use crate::audit::{AuditLog, AuditRecord};
 use crate::deliver::{Playback, Terms, deliver};
+use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::grant_playback::{decide, limits, refusal};
 use crate::lease::hold;
@@ -12,6 +13,7 @@ use crate::ports::{
 };
 use crate::problem::{Error, Problem};
 use domain::decision::Verdict;
+use domain::grant::EndReason;
 use domain::receipt::Receipt;
 
 /// Decides again, by the video's policy of now, and hands out what the player needs for its next
@@ -19,8 +21,7 @@ use domain::receipt::Receipt;
 ///
 /// # Errors
 /// [`Problem::GrantInvalid`] for a token that is unknown or over; the policy's refusal, which is the
-/// end of the player's cookies, but of the grant only when it is reviewed; unavailable when the facts
-/// can't be learned.
+/// end of the grant; unavailable when the facts can't be learned.
 #[expect(clippy::too_many_arguments, reason = "each is one port")]
 pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore>(
     system: &(impl Clock + Random),
@@ -38,11 +39,16 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let decision = decide(system, gate, &video, &grant.wallets, &grant.assets).await;
-    if decision.verdict != Verdict::Yes {
+    if decision.verdict == Verdict::No {
         let origin = &terms.signer.origin;
         let receipt = Receipt::new(origin, &video, &grant.wallets, &decision, system.now());
-        let receipt = Receipt { grant: Some(grant.grant.to_string()), ..receipt };
-        audit.append(&AuditRecord::new(system, receipt)).await?;
+        let (id, why) = (grant.grant.clone(), EndReason::Refused);
+        if end(system, grants, revocations, vec![grant], why).await?.contains(&id) {
+            audit.append(&AuditRecord::of_end(system, receipt, &id, why)).await?;
+        }
+        return Err(refusal(decision));
+    }
+    if decision.verdict == Verdict::Unknown {
         return Err(refusal(decision));
     }
     let mut renewed = grant.decided(&decision, video.policy_revision);

@@ -6,7 +6,7 @@ use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::grant_playback::decide;
 use crate::ports::{
-    Clock, EvmChains, FactStore, GrantStore, Plugins, Policies, PortError, Queue, Random,
+    Clock, EvmChains, FactStore, GrantStore, Pace, Plugins, Policies, PortError, Queue, Random,
     SolanaChains, VideoStore,
 };
 use domain::account::{ChainId, Wallet};
@@ -21,6 +21,9 @@ use std::collections::BTreeMap;
 
 /// How many decisions are made side by side.
 const AT_ONCE: usize = 16;
+/// How many seconds a decision is waited for that knows of the message's block: heads are shared for
+/// one, and a provider may be some behind. The queue's next try would come much later.
+const PATIENCE: usize = 8;
 /// How many grants are decided by one message, where it might be about many.
 const TOGETHER: usize = 50;
 
@@ -72,6 +75,7 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     videos: &impl VideoStore,
     policies: &impl Policies,
     grants: &impl GrantStore,
+    pace: &impl Pace,
     (audit, origin): (&impl AuditLog, &str),
     gate: &Gate<'_, E, S, P, F>,
     revocations: &impl Queue<RevokeMessage>,
@@ -124,30 +128,30 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     let reviewed: Vec<_> = stream::iter(&found)
         .map(|grant| async move {
             if !grant.is_live(now) {
-                return (grant, Review::End(EndReason::Lapsed));
+                return (grant, None, Review::End(EndReason::Lapsed));
             }
             let Some(video) = films.get(&*grant.video).and_then(Option::as_ref) else {
-                return (grant, Review::End(EndReason::Deleted));
+                return (grant, None, Review::End(EndReason::Deleted));
             };
-            let decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
-            let receipt = Receipt::new(origin, video, &grant.wallets, &decision, system.now());
-            let review = review(message, lost, grant, video, decision);
-            if matches!(review, Review::End(_)) {
-                let receipt = Receipt { grant: Some(grant.grant.to_string()), ..receipt };
-                if let Err(error) = audit.append(&AuditRecord::new(system, receipt)).await {
-                    // A stream that is to end does not wait for that.
-                    tracing::error!(%error, grant = %grant.grant, "an end is not written down");
+            let mut decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
+            for _ in 0..PATIENCE {
+                if !is_behind(message, &decision) {
+                    break;
                 }
+                pace.wait(1).await;
+                decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
             }
-            (grant, review)
+            let receipt = Receipt::new(origin, video, &grant.wallets, &decision, system.now());
+            (grant, Some(receipt), review(message, lost, grant, video, decision))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
 
     let mut ending: BTreeMap<u8, (EndReason, Vec<Grant>)> = BTreeMap::new();
+    let mut receipts = BTreeMap::new();
     let mut unknown = 0;
-    for (grant, review) in reviewed {
+    for (grant, receipt, review) in reviewed {
         match review {
             Review::Keep(after) if after.differs(grant) => {
                 // Whoever ended it meanwhile is right.
@@ -156,13 +160,21 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
             Review::Keep(_) => {}
             Review::Unknown => unknown += 1,
             Review::End(why) => {
+                receipts.extend(receipt.map(|receipt| (&grant.grant, receipt)));
                 ending.entry(why as u8).or_insert((why, Vec::new())).1.push(grant.clone());
             }
         }
     }
     let ended: usize = ending.values().map(|(_, grants)| grants.len()).sum();
     for (why, grants_of_it) in ending.into_values() {
-        end(system, grants, revocations, grants_of_it, why).await?;
+        for id in end(system, grants, revocations, grants_of_it, why).await? {
+            let Some(receipt) = receipts.remove(&id) else { continue };
+            let record = AuditRecord::of_end(system, receipt, &id, why);
+            if let Err(error) = audit.append(&record).await {
+                // Others are yet to be ended, and this one will not be found again.
+                tracing::error!(%error, grant = %id, "an end is not written down");
+            }
+        }
     }
     tracing::info!(reviewed = found.len(), ended, unknown, "grants were reviewed");
     if unknown > 0 {
@@ -178,6 +190,15 @@ enum Review {
     Unknown,
 }
 
+/// Whether a decision doesn't know yet of the block that the message is about.
+fn is_behind(message: &ReviewMessage, decision: &Decision) -> bool {
+    let ReviewMessage::Wallet { chain, at: Some(at), .. } = message else { return false };
+    decision.conditions.iter().any(|outcome| {
+        let place = outcome.block.as_ref().map(|block| block.number).or(outcome.slot);
+        outcome.chain == Some(*chain) && place.is_some_and(|place| place < *at)
+    })
+}
+
 fn review(
     message: &ReviewMessage,
     lost: Option<ChainId>,
@@ -185,14 +206,8 @@ fn review(
     video: &Video,
     decision: Decision,
 ) -> Review {
-    if let ReviewMessage::Wallet { chain, at: Some(at), .. } = message {
-        let behind = decision.conditions.iter().any(|outcome| {
-            let place = outcome.block.as_ref().map(|block| block.number).or(outcome.slot);
-            outcome.chain == Some(*chain) && place.is_some_and(|place| place < *at)
-        });
-        if behind {
-            return Review::Unknown;
-        }
+    if is_behind(message, &decision) {
+        return Review::Unknown;
     }
     // A chain that stands still goes on answering: what it says is too old to let anybody in.
     let rests = |chain| {

@@ -3,10 +3,11 @@
 
 use adapter_memory::Memory;
 use adapter_memory::arrange::{
-    CONTRACT, CREATOR, KNOWN, VIDEO, VIEWER, at_once, plan, publish, session, tell_edge,
-    video as film_video, watch, work,
+    CONTRACT, CREATOR, KNOWN, VIDEO, VIEWER, at_once, plan, publish, session, video as film_video,
+    watch, work,
 };
 use app::delete_video::delete_video;
+use app::forget_video::forget_video;
 use app::plan_transcode::TaskMessage;
 use app::problem::{Error, Problem};
 use app::set_policy::{NewPolicy, set_policy};
@@ -79,7 +80,7 @@ async fn a_delete_that_dies_goes_on_where_it_stopped() {
         "upload.remove",
         "media.remove_folder",
         "task.remove",
-        "revoke.send",
+        "forget.send",
         "video.remove",
     ];
     for method in steps {
@@ -96,15 +97,15 @@ async fn a_delete_that_dies_goes_on_where_it_stopped() {
 #[tokio::test]
 async fn the_edge_forgets_a_film_that_is_gone() {
     let memory = ready().await;
-    memory.meanwhile("revoke.send", |memory| {
+    memory.meanwhile("forget.send", |memory| {
         assert!(memory.object_names().is_empty() && memory.video().is_some());
     });
     delete(&memory, CREATOR).await.unwrap();
+    let messages: Vec<_> = memory.forget_messages.lock().unwrap().drain(..).collect();
+    assert_eq!(messages.len(), 1);
     memory.fail("edge.invalidate", 1);
-    let messages = memory.revoke_messages.lock().unwrap().clone();
-    assert!(tell_edge(&memory).await.is_err(), "it comes again");
-    *memory.revoke_messages.lock().unwrap() = messages;
-    tell_edge(&memory).await.unwrap();
+    assert!(forget_video(&memory, &messages[0]).await.is_err(), "it comes again");
+    forget_video(&memory, &messages[0]).await.unwrap();
     assert_eq!(*memory.edge.forgotten.lock().unwrap(), [format!("/v/{VIDEO}/*")]);
 }
 

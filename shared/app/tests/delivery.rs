@@ -150,21 +150,66 @@ async fn decisions_that_change_something_are_written_down() {
     let moments = async || {
         let found = read_decisions(&memory, &memory, &session(CREATOR), VIDEO, None).await.unwrap();
         assert_eq!(found.next, None);
-        let told = found.decisions.into_iter().map(|record| record.receipt);
-        told.map(|receipt| (receipt.verdict, receipt.grant, receipt.until)).collect::<Vec<_>>()
+        let told = found.decisions.into_iter().map(|record| (record.receipt, record.ended));
+        told.map(|(receipt, ended)| (receipt.verdict, receipt.grant, receipt.until, ended))
+            .collect::<Vec<_>>()
     };
-    let given = (Yes, Some(first.id.to_string()), Some(NOW + 600));
+    let given = (Yes, Some(first.id.to_string()), Some(NOW + 600), None);
     assert_eq!(moments().await, std::slice::from_ref(&given), "going on is nothing new");
     memory.now.store(NOW + 1, Ordering::SeqCst);
+    let second = watch(&memory, VIEWER, Carrier::Path).await.grant;
     let message = sold(&memory);
+    // Whoever can't go on is ended by that, and only once.
     assert_eq!(slug(renew(&memory, &first.token).await), "policy-refused");
+    assert_eq!(slug(renew(&memory, &first.token).await), "grant-invalid");
     memory.now.store(NOW + 2, Ordering::SeqCst);
+    for _ in 0..2 {
+        review(&memory, &message).await.unwrap();
+    }
+    let ended = |grant: &GrantId| (No, Some(grant.to_string()), None, Some(EndReason::Refused));
+    let also = (Yes, Some(second.id.to_string()), Some(NOW + 601), None);
+    let told = moments().await;
+    assert_eq!(told[0], ended(&second.id));
+    assert_eq!(told.len(), 4);
+    assert!(told.contains(&ended(&first.id)) && told.contains(&also) && told.contains(&given));
+    // Who asks again and again is told no each time, and is written down once a minute.
+    for second in [60, 61, 119] {
+        memory.now.store(NOW + second, Ordering::SeqCst);
+        assert_eq!(slug(try_watch(&memory, Carrier::Path).await), "policy-refused");
+    }
+    let told = moments().await;
+    assert_eq!((told.len(), &told[0]), (5, &(No, None, None, None)));
+}
+
+/// Guard: the receipt of an end says why, also where the rule said yes.
+#[tokio::test]
+async fn an_end_for_a_lost_chain_is_no_yes() {
+    let memory = scene();
+    let grant = watch(&memory, VIEWER, Carrier::Path).await.grant;
+    let message = ReviewMessage::Grants { ids: vec![grant.id.clone()], lost: Some(CHAIN) };
+    memory.now.store(NOW + 1, Ordering::SeqCst);
     review(&memory, &message).await.unwrap();
-    let ended = (No, Some(first.id.to_string()), None);
-    assert_eq!(moments().await, [ended.clone(), ended, given]);
-    memory.now.store(NOW + 3, Ordering::SeqCst);
-    assert_eq!(slug(try_watch(&memory, Carrier::Path).await), "policy-refused");
-    assert_eq!(moments().await[0], (No, None, None));
+    let m = &memory;
+    let found = read_decisions(m, m, &session(CREATOR), VIDEO, None).await.unwrap();
+    assert_eq!(found.decisions[0].ended, Some(EndReason::ChainLost));
+    assert_eq!(found.decisions[0].receipt.until, None);
+}
+
+/// Guard: nobody is let in of whom nothing is written down, and that costs nobody a place.
+#[tokio::test]
+async fn a_grant_that_can_not_be_written_down_leaves_nothing() {
+    for method in ["audit.append", "grant.create"] {
+        let memory = scene();
+        memory.new_policy(Some(limited(json!({"per_wallet": 1}))));
+        memory.fail(method, 1);
+        assert!(matches!(try_watch(&memory, Carrier::Path).await, Err(Error::Port(_))), "{method}");
+        let now = NOW + 1;
+        assert!(
+            memory.grants.lock().unwrap().values().all(|grant| !grant.is_live(now)),
+            "{method}"
+        );
+        try_watch(&memory, Carrier::Path).await.unwrap();
+    }
 }
 
 #[tokio::test]

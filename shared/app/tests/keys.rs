@@ -229,7 +229,7 @@ async fn what_was_decided_is_added_and_never_changed() {
         grant: None,
         until: None,
     };
-    let record = AuditRecord { receipt, id: "00".repeat(8) };
+    let record = AuditRecord { receipt, id: "00".repeat(8), ended: None };
     assert_eq!(record.moment(), "2027-01-15T08:00:00Z#0000000000000000");
     memory.append(&record).await.unwrap();
     let mut other = record.clone();

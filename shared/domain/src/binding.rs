@@ -1,7 +1,6 @@
 //! What a path may be bound to, so that who copies it can't use it elsewhere.
 //!
-//! The viewer asks for it, and it protects the viewer. It keeps nobody from sharing who wants to:
-//! leases do that.
+//! The viewer asks for it, and it protects the viewer. It keeps nobody from sharing who wants to.
 
 use crate::edge_token::{Prefix, agent_digest, is_country};
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_WALLETS: usize = 5;
 /// Longer tokens are not looked at. Five Solana wallets make about 1,000 bytes.
 pub const MAX_TOKEN_BYTES: usize = 2 * 1024;
+/// No session lasts longer: the most that template.yaml takes as SessionMinutes.
+pub const LONGEST: Seconds = 86_400;
 const AUDIENCE: &str = "streamgate";
 
 /// Why a token opens no session, or a session can't be as asked for.

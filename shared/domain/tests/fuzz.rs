@@ -20,7 +20,7 @@ use proptest::test_runner::TestRunner;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use rand::rngs::StdRng;
-use rand::{Rng, RngCore, SeedableRng};
+use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -35,10 +35,6 @@ const LARGEST: usize = 200_000;
 struct Random(StdRng);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
     fn below(&mut self, end: usize) -> usize {
         self.0.random_range(0..end.max(1))
     }

@@ -21,6 +21,7 @@ use app::delete_video::delete_video;
 use app::end_grant::{end_grant, revoke_grants};
 use app::end_session::end_session;
 use app::follow_job::ConvertNews;
+use app::forget_video::ForgetMessage;
 use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::open_key::{WantedKey, open_key};
 use app::open_session::{SignedMessage, open_session};
@@ -174,7 +175,7 @@ async fn handle(function: &str, request: &Request) -> Result<(), Error> {
             request_nonce(m, &site, &account);
         }
         "auth-session" if http::route_key(request).starts_with("DELETE") => {
-            end_session(m, &caller(request)?).await?;
+            end_session(m, m, &caller(request)?).await?;
             assert!(m.is_ended(SESSION).await?);
         }
         "auth-session" => {
@@ -336,6 +337,9 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
         "edge-revoke" => message.json::<RevokeMessage>().map(|message| {
             assert_eq!(message.orders[0].grant(), &GrantToken::read(TOKEN).unwrap().id);
         }),
+        "edge-forget" => message.json::<ForgetMessage>().map(|message| {
+            assert_eq!(message.video, VIDEO);
+        }),
         other => panic!("{other} has no queue"),
     };
     read.map_err(|_| DEAD_LETTER)
@@ -343,7 +347,9 @@ fn consume(function: &str, message: &queue::Message) -> Result<(), Refusal> {
 
 /// What becomes of an event.
 fn judge(function: &str, text: &str) -> Result<(), Refusal> {
-    if function.starts_with("transcode-") || ["grant-review", "edge-revoke"].contains(&function) {
+    if function.starts_with("transcode-")
+        || ["grant-review", "edge-revoke", "edge-forget"].contains(&function)
+    {
         let event: SqsEvent = serde_json::from_str(text).map_err(|_| UNREADABLE)?;
         assert_eq!(event.records.len(), 1);
         for message in event.records {

@@ -2,50 +2,28 @@ use crate::live::{MARKS, marks};
 use crate::{failed, from_item, held, number, seconds, string, to_attribute, to_item, transact};
 use app::ports::{GrantStore, PortError};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{ConditionCheck, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use domain::Seconds;
 use domain::account::Wallet;
 use domain::grant::{Ended, Grant, GrantId};
 use domain::lease::{Seat, Sheet};
-use domain::video::Stage;
 use std::collections::BTreeSet;
 
 /// The index by wallet, and the one by video.
 const BY_WALLET: &str = "by_wallet";
 const BY_VIDEO: &str = "by_video";
 
-/// The grants, beside the videos whose policies they were decided on.
+/// The grants, and the leases' sheets.
 #[derive(Debug, Clone)]
 pub struct Grants {
     pub(crate) client: Client,
     pub(crate) table: String,
-    videos: Option<String>,
 }
 
 impl Grants {
-    /// For giving grants: `videos` is the videos' table.
-    pub fn new(
-        config: &aws_config::SdkConfig,
-        table: impl Into<String>,
-        videos: impl Into<String>,
-    ) -> Self {
-        Self { client: Client::new(config), table: table.into(), videos: Some(videos.into()) }
-    }
-
-    /// For all but giving them.
-    pub fn given(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into(), videos: None }
-    }
-
-    fn put(&self, item: crate::Item) -> Result<TransactWriteItem, PortError> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(#grant)")
-            .expression_attribute_names("#grant", "grant")
-            .build()
-            .map_err(|error| PortError::new("dynamodb", error))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+    /// In the table of that name.
+    pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Client::new(config), table: table.into() }
     }
 
     /// The items of an index under `value` that are not over.
@@ -112,34 +90,22 @@ fn pointers(grant: &Grant) -> Vec<crate::Item> {
 }
 
 impl GrantStore for Grants {
-    async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
-        let videos = self
-            .videos
-            .as_ref()
-            .ok_or_else(|| PortError::new("dynamodb", "no grants are given here"))?;
-        let check = ConditionCheck::builder()
-            .table_name(videos)
-            .key("id", string(&grant.video))
-            // As `Video::is_watchable` says.
-            .condition_expression(
-                "policy_revision = :revision AND \
-                 (stage = :ready OR (stage = :transcoding AND segments_shown > :none))",
-            )
-            .expression_attribute_values(":ready", string(Stage::Ready.as_str()))
-            .expression_attribute_values(":transcoding", string(Stage::Transcoding.as_str()))
-            .expression_attribute_values(":none", number(0))
-            .expression_attribute_values(":revision", number(grant.policy_revision))
-            .build()
-            .map_err(|error| PortError::new("dynamodb", error))?;
+    async fn create(&self, grant: &Grant) -> Result<(), PortError> {
         let mut item = to_item(grant)?;
         item.insert("wallet".into(), string(grant.account.wallet.to_string()));
         item.extend(marks(grant).into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let mut items =
-            vec![TransactWriteItem::builder().condition_check(check).build(), self.put(item)?];
-        for pointer in pointers(grant) {
-            items.push(self.put(pointer)?);
+        for item in [item].into_iter().chain(pointers(grant)) {
+            self.client
+                .put_item()
+                .table_name(&self.table)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(#grant)")
+                .expression_attribute_names("#grant", "grant")
+                .send()
+                .await
+                .map_err(failed)?;
         }
-        transact(&self.client, items).await
+        Ok(())
     }
 
     async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError> {
@@ -191,7 +157,7 @@ impl GrantStore for Grants {
         held(request.send().await)
     }
 
-    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError> {
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<bool, PortError> {
         let answer = self
             .client
             .update_item()
@@ -203,7 +169,7 @@ impl GrantStore for Grants {
             .expression_attribute_values(":ended", to_attribute(ended)?)
             .send()
             .await;
-        held(answer).map(drop)
+        held(answer)
     }
 
     async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError> {

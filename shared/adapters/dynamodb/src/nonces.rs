@@ -38,9 +38,9 @@ fn ended(id: &str) -> String {
 }
 
 impl EndedSessions for Nonces {
-    async fn end(&self, id: &str, expires_at: Seconds) -> Result<(), PortError> {
+    async fn end(&self, id: &str, until: Seconds) -> Result<(), PortError> {
         let item = self.client.put_item().table_name(&self.table);
-        let item = item.item("nonce", string(ended(id))).item("expires_at", seconds(expires_at));
+        let item = item.item("nonce", string(ended(id))).item("expires_at", seconds(until));
         item.send().await.map(drop).map_err(failed)
     }
 

@@ -13,12 +13,12 @@ use domain::presentation::{EncodedTrack, Piece};
 use tempfile::TempDir;
 use tools::{output, tools};
 
-/// A chunk is two segments.
+/// A chunk is one segment, as long as they are by default.
 const LIMITS: Limits = Limits {
     max_duration_seconds: 120,
     max_pixels: 36_000_000,
-    chunk_seconds: 8,
-    segment_seconds: 4,
+    chunk_seconds: 6,
+    segment_seconds: 6,
     extras: Extras { hevc: true, av1: true, opus: true },
     ceilings: Ceilings::PerTitle,
     key_seconds: 300,
@@ -127,7 +127,7 @@ async fn every_codec_has_every_frame_and_key_frames_at_the_same_places() {
             .zip(packets.lines())
             .filter_map(|(index, line)| line.contains('K').then_some(index))
             .collect();
-        assert_eq!(keys, [0, 100, 200], "{track}");
+        assert_eq!(keys, [0, 150], "{track}");
     }
 }
 
@@ -168,7 +168,7 @@ async fn every_segment_has_a_tile_and_the_film_a_poster() {
         .filter(|work| matches!(work, Work::Video { images: Some(_), .. }))
         .map(Work::name)
         .collect();
-    assert_eq!(makers, ["180p-00001", "180p-00003"]);
+    assert_eq!(makers, ["180p-00001", "180p-00002"]);
     let tile = |task: &str, sheet: &str, tile: u32| {
         let file = directory.path().join(task).join("storyboard").join(sheet);
         let crop = format!("crop=160:90:{}:0", tile * 160);

@@ -395,8 +395,19 @@ pub async fn renew(memory: &Memory, token: &str) -> Result<Playback, Error> {
 /// Those of the use case.
 pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), PortError> {
     let gate = memory.gate(Freshness { event: 0, timer: 0, negative: 0, ..FRESHNESS });
-    review_grants(memory, memory, memory, memory, (memory, ORIGIN), &gate, memory, memory, message)
-        .await
+    review_grants(
+        memory,
+        memory,
+        memory,
+        memory,
+        memory,
+        (memory, ORIGIN),
+        &gate,
+        memory,
+        memory,
+        message,
+    )
+    .await
 }
 
 /// Tells the edge what is in the queue.
@@ -405,7 +416,7 @@ pub async fn review(memory: &Memory, message: &ReviewMessage) -> Result<(), Port
 /// Those of the use case.
 pub async fn tell_edge(memory: &Memory) -> Result<(), PortError> {
     let messages: Vec<_> = lock(&memory.revoke_messages).drain(..).collect();
-    apply_revocations(memory, memory, memory, &messages).await
+    apply_revocations(memory, memory, &messages).await
 }
 
 /// The key of the path's tokens.

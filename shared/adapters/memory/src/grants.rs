@@ -2,6 +2,7 @@
 
 use crate::{Memory, lock};
 use app::apply_revocations::RevokeMessage;
+use app::forget_video::ForgetMessage;
 use app::ports::{GrantStore, PortError, Queue};
 use domain::Seconds;
 use domain::account::Wallet;
@@ -9,16 +10,10 @@ use domain::grant::{Ended, Grant, GrantId};
 use domain::lease::Sheet;
 
 impl GrantStore for Memory {
-    async fn create(&self, grant: &Grant) -> Result<bool, PortError> {
+    async fn create(&self, grant: &Grant) -> Result<(), PortError> {
         self.step("grant.create").await?;
-        let videos = lock(&self.videos);
-        let holds = videos.get(&grant.video).is_some_and(|video| {
-            video.is_watchable() && video.policy_revision == grant.policy_revision
-        });
-        if holds {
-            lock(&self.grants).insert(grant.grant.clone(), grant.clone());
-        }
-        Ok(holds)
+        lock(&self.grants).insert(grant.grant.clone(), grant.clone());
+        Ok(())
     }
 
     async fn get(&self, id: &GrantId) -> Result<Option<Grant>, PortError> {
@@ -37,12 +32,15 @@ impl GrantStore for Memory {
         }
     }
 
-    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<(), PortError> {
+    async fn end(&self, id: &GrantId, ended: &Ended) -> Result<bool, PortError> {
         self.step("grant.end").await?;
-        if let Some(known) = lock(&self.grants).get_mut(id) {
-            known.ended.get_or_insert_with(|| ended.clone());
+        match lock(&self.grants).get_mut(id) {
+            Some(known) if known.ended.is_none() => {
+                known.ended = Some(ended.clone());
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        Ok(())
     }
 
     async fn of_wallet(&self, wallet: Wallet, now: Seconds) -> Result<Vec<Grant>, PortError> {
@@ -83,6 +81,14 @@ impl Memory {
     fn live(&self, now: Seconds, wanted: impl Fn(&Grant) -> bool) -> Vec<Grant> {
         let grants = lock(&self.grants);
         grants.values().filter(|grant| grant.is_open(now) && wanted(grant)).cloned().collect()
+    }
+}
+
+impl Queue<ForgetMessage> for Memory {
+    async fn send_later(&self, message: &ForgetMessage, _: Seconds) -> Result<(), PortError> {
+        self.step("forget.send").await?;
+        lock(&self.forget_messages).push_back(message.clone());
+        Ok(())
     }
 }
 

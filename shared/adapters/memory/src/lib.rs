@@ -10,6 +10,7 @@ pub mod keys;
 pub mod watch;
 
 use app::apply_revocations::RevokeMessage;
+use app::forget_video::ForgetMessage;
 use app::gate::FactMemory;
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage};
 use app::ports::{
@@ -74,6 +75,8 @@ pub struct Memory {
     pub convert_messages: Mutex<VecDeque<ConvertMessage>>,
     /// Orders to the edge not yet taken.
     pub revoke_messages: Mutex<VecDeque<RevokeMessage>>,
+    /// Films that caches are to forget.
+    pub forget_messages: Mutex<VecDeque<ForgetMessage>>,
     /// The jobs that were submitted, by id.
     pub jobs: Mutex<BTreeMap<String, Job>>,
     /// Events told.

@@ -39,7 +39,10 @@ pub fn any_film() -> impl Strategy<Value = Film> {
             ceilings: Ceilings::Fixed,
             key_seconds: 300,
         };
-        made(&plan(&probe, &limits).unwrap(), &sizes, done)
+        let plan = plan(&probe, &limits).unwrap();
+        let off = plan.grid.segment_seconds() - segment_seconds as f64;
+        assert!(off.abs() <= 0.5, "{off} s off what the stack says");
+        made(&plan, &sizes, done)
     })
 }
 

@@ -102,6 +102,11 @@ impl Gatehouse {
         })
     }
 
+    /// Whether older answers stand in where a chain can't be read.
+    pub fn has_grace(&self) -> bool {
+        self.freshness.grace > 0
+    }
+
     /// What policies may name.
     ///
     /// # Errors
