@@ -128,7 +128,6 @@ def test_who_share_an_edition_have_a_place_each(stack, player, passes, editions,
     assert theirs.get(there).status_code == theirs.renew().status_code == 200
 
 
-@pytest.mark.xfail(strict=True, reason="the seat on a token that was sold ends the stream that sits on another by then")
 def test_a_stream_that_sits_on_another_token_by_now_goes_on(stack, player, passes, video, own_policy, two):
     """Who sold one of two tokens keeps one stream, on the token that is left, as long as it is renewed."""
     lender, borrower = two

@@ -78,7 +78,6 @@ def test_webhooks_alone_stop_who_sells(stack, proxy, caip2, as_nobody, short_coo
         sold_out(stack, seats, hall, carrier, partial(webhooks.deliver, as_nobody))
 
 
-@pytest.mark.xfail(reason="a review that is ahead of its function's head is tried again 15 s later", strict=True)
 def test_a_webhook_that_is_quicker_than_the_head_waits_for_no_retry(stack, proxy, caip2, as_nobody, seats, hall):
     reviews = lambda: sum('"a message failed"' in line for line in stack.log_lines("GrantReview"))  # noqa: E731
     before = reviews()

@@ -9,6 +9,7 @@ use domain::grant::{EndReason, Grant};
 use domain::leaf::Asset;
 use domain::lease::{Taken, subjects, take};
 use domain::policy::Streams;
+use std::collections::BTreeSet;
 
 /// How often a place is looked for anew because another was quicker.
 const ATTEMPTS: usize = 8;
@@ -26,16 +27,27 @@ pub(crate) async fn hold(
     grant: &mut Grant,
 ) -> Result<(), Error> {
     let wanted = subjects(streams, grant.account, tokens);
-    let all: Vec<_> = wanted.iter().flat_map(|wanted| wanted.subjects.clone()).collect();
+    let mut all: BTreeSet<_> = wanted.iter().flat_map(|wanted| wanted.subjects.clone()).collect();
+    all.extend(grant.leases.iter().cloned());
+    let all: Vec<_> = all.into_iter().collect();
     for _ in 0..ATTEMPTS {
         let now = clock.now();
         let until = (now + lifetime).min(grant.expires_at);
         let sheets = grants.sheets(&all).await?;
-        let (sheets, over) = match take(&wanted, &sheets, streams.take_over, grant, (now, until)) {
+        let (taken, over) = match take(&wanted, &sheets, streams.take_over, grant, (now, until)) {
             Taken::Yes { sheets, over } => (sheets, over),
             Taken::Full(holders) => return Err(Problem::StreamsFull(holders).into()),
         };
-        if !grants.write_sheets(&sheets).await? {
+        let leases: Vec<_> = taken.iter().map(|sheet| sheet.subject.clone()).collect();
+        // A place that it leaves, as on a token that was sold, is given up in the same write: whoever
+        // came upon it later would end this stream for it.
+        let left = sheets.into_iter().filter(|sheet| !leases.contains(&sheet.subject));
+        let left = left.filter_map(|mut sheet| {
+            let before = sheet.seats.len();
+            sheet.seats.retain(|seat| seat.grant != grant.grant);
+            (sheet.seats.len() < before).then_some(sheet)
+        });
+        if !grants.write_sheets(&taken.into_iter().chain(left).collect::<Vec<_>>()).await? {
             continue;
         }
         for seat in over {
@@ -47,7 +59,7 @@ pub(crate) async fn hold(
                     .await?;
             }
         }
-        grant.leases = sheets.into_iter().map(|sheet| sheet.subject).collect();
+        grant.leases = leases;
         grant.lease_until = Some(until);
         return Ok(());
     }

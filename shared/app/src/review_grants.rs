@@ -9,6 +9,7 @@ use crate::ports::{
     Clock, EvmChains, FactStore, GrantStore, Pace, Plugins, Policies, PortError, Queue, Random,
     SolanaChains, VideoStore,
 };
+use domain::Seconds;
 use domain::account::{ChainId, Wallet};
 use domain::condition::Condition;
 use domain::decision::{Decision, Verdict};
@@ -24,6 +25,9 @@ const AT_ONCE: usize = 16;
 /// How many seconds a decision is waited for that knows of the message's block: heads are shared for
 /// one, and a provider may be some behind. The queue's next try would come much later.
 const PATIENCE: usize = 8;
+/// A grant younger than this may have been given at a newer block than is seen here: a no is looked
+/// at twice.
+const YOUNG: Seconds = 5;
 /// How many grants are decided by one message, where it might be about many.
 const TOGETHER: usize = 50;
 
@@ -134,8 +138,10 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
                 return (grant, None, Review::End(EndReason::Deleted));
             };
             let mut decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
-            for _ in 0..PATIENCE {
-                if !is_behind(message, &decision) {
+            for look in 0..PATIENCE {
+                let newer = look == 0 && now.saturating_sub(grant.created_at) < YOUNG;
+                let unsure = newer && decision.verdict == Verdict::No;
+                if !unsure && !is_behind(message, &decision) {
                     break;
                 }
                 pace.wait(1).await;

@@ -169,22 +169,20 @@ async fn every_segment_has_a_tile_and_the_film_a_poster() {
         .map(Work::name)
         .collect();
     assert_eq!(makers, ["180p-00001", "180p-00002"]);
-    let tile = |task: &str, sheet: &str, tile: u32| {
+    let tile = |task: &str, sheet: &str| {
         let file = directory.path().join(task).join("storyboard").join(sheet);
-        let crop = format!("crop=160:90:{}:0", tile * 160);
+        let crop = "crop=160:90:0:0";
         let cut = directory.path().join("tile.png").to_string_lossy().into_owned();
         let file = file.to_string_lossy().into_owned();
-        run("ffmpeg", &["-v", "error", "-y", "-i", &file, "-vf", &crop, &cut]);
+        run("ffmpeg", &["-v", "error", "-y", "-i", &file, "-vf", crop, &cut]);
         lumas(&cut)[0]
     };
-    for (task, sheet, place, frame) in [
-        ("180p-00001", "00001.jpg", 0, 0.0),
-        ("180p-00001", "00001.jpg", 1, 100.0),
-        ("180p-00003", "00003.jpg", 0, 200.0),
-    ] {
+    for (task, sheet, frame) in
+        [("180p-00001", "00001.jpg", 0.0), ("180p-00002", "00002.jpg", 150.0)]
+    {
         let expected = (frame * 255.0 / 219.0f64).min(255.0).round() as u8;
-        let found = tile(task, sheet, place);
-        assert!(close(found, expected), "{sheet}, tile {place}: {found}, not {expected}");
+        let found = tile(task, sheet);
+        assert!(close(found, expected), "{sheet}: {found}, not {expected}");
     }
 }
 
