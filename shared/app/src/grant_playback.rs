@@ -3,17 +3,17 @@
 use crate::apply_revocations::RevokeMessage;
 use crate::audit::{AuditLog, AuditRecord};
 use crate::deliver::{Playback, Terms, carries, deliver, lifetime};
-use crate::end_grant::end;
 use crate::gate::Gate;
 use crate::lease::{hold, release};
 use crate::ports::{
-    Clock, EvmChains, FactStore, GrantStore, Plugins, Queue, Random, SolanaChains, VideoStore,
+    Clock, EvmChains, FactStore, GrantStore, Plugins, PortError, Queue, Random, SolanaChains,
+    VideoStore,
 };
 use crate::problem::{Error, Problem};
 use crate::verify_policy::check_assets;
 use domain::binding::Binding;
 use domain::decision::{Decision, Verdict};
-use domain::grant::{Carrier, EndReason, Grant, GrantId, GrantToken};
+use domain::grant::{Carrier, EndReason, Ended, Grant, GrantId, GrantToken};
 use domain::leaf::Asset;
 use domain::policy::Streams;
 use domain::receipt::{self, Receipt};
@@ -113,14 +113,14 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         let stands =
             |video: &Video| video.is_watchable() && video.policy_revision == grant.policy_revision;
         if !videos.get(&grant.video).await?.as_ref().is_some_and(stands) {
-            end(system, grants, revocations, vec![grant], EndReason::Refused).await?;
+            withdraw(system, grants, &grant).await?;
             continue;
         }
         receipt.grant = Some(grant.grant.to_string());
         receipt.until = Some(grant.expires_at);
         // Nobody is let in of whom nothing is written down.
         if let Err(error) = audit.append(&AuditRecord::new(system, receipt.clone())).await {
-            end(system, grants, revocations, vec![grant], EndReason::Left).await?;
+            withdraw(system, grants, &grant).await?;
             return Err(error.into());
         }
         let (name, key) = &terms.receipt_key;
@@ -128,6 +128,16 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         return Ok(Playback { receipt, ..deliver(terms, &video, &grant, &token, now)? });
     }
     Err(Problem::Conflict("the policy keeps changing; try again".into()).into())
+}
+
+/// Takes back a grant whose token nobody was given: the edge need not know.
+async fn withdraw(
+    clock: &impl Clock,
+    grants: &impl GrantStore,
+    grant: &Grant,
+) -> Result<(), PortError> {
+    grants.end(&grant.grant, &Ended { at: clock.now(), why: EndReason::Refused }).await?;
+    release(grants, grant).await
 }
 
 /// How many streams the policy allows. The owner may have as many as they like.

@@ -259,14 +259,16 @@ async fn a_renewal_asks_the_rule_of_now() {
     }
     let playback = watch(&memory, VIEWER, Carrier::Cookie).await;
     memory.new_policy(Some(policy(OTHER_CONTRACT)));
-    memory.holds(OTHER_CONTRACT, VIEWER, No);
-    assert_eq!(slug(renew(&memory, &playback.grant.token).await), "policy-refused");
     memory.holds(OTHER_CONTRACT, VIEWER, Unknown);
     assert_eq!(slug(renew(&memory, &playback.grant.token).await), "unavailable");
     memory.holds(OTHER_CONTRACT, VIEWER, Yes);
     renew(&memory, &playback.grant.token).await.unwrap();
     let stored = memory.grants.lock().unwrap()[&playback.grant.id].clone();
     assert_eq!(stored.policy_revision, memory.video().unwrap().policy_revision);
+    // A no is its end.
+    memory.holds(OTHER_CONTRACT, VIEWER, No);
+    assert_eq!(slug(renew(&memory, &playback.grant.token).await), "policy-refused");
+    assert_eq!(end_of(&memory, &playback.grant.id), Some(EndReason::Refused));
 }
 
 #[tokio::test]

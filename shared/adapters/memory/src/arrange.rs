@@ -258,9 +258,9 @@ impl Memory {
         }
     }
 
-    /// How many grants there are.
+    /// How many grants there are that nobody ended.
     pub fn grant_count(&self) -> usize {
-        lock(&self.grants).len()
+        lock(&self.grants).values().filter(|grant| grant.ended.is_none()).count()
     }
 
     /// The names of all media objects.
