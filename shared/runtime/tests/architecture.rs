@@ -305,7 +305,7 @@ fn queues_give_up_when_the_code_thinks_they_do() {
         .filter_map(|line| line.trim().strip_prefix("maxReceiveCount: "))
         .map(|count| count.parse().unwrap())
         .collect();
-    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 6]);
+    assert_eq!(counts, [runtime::queue::MAX_ATTEMPTS; 7]);
 }
 
 /// Every function of the folder is in the template, by its name and from its folder.
