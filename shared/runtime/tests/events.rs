@@ -154,7 +154,9 @@ async fn published() -> Memory {
     publish(m).await.unwrap();
     let token = GrantToken::read(TOKEN).unwrap();
     let caller = Session::new("n", Holder::with_key(wallet()), NOW + 60);
-    let grant = Grant::new(&token, VIDEO, &caller, Carrier::Query, (NOW, NOW + 60));
+    let life = (NOW, NOW + 60);
+    let grant = Grant::new(&token, VIDEO, &caller, Carrier::Query, life);
+    let grant = Grant { policy_revision: 1, ..grant };
     memory.grants.lock().unwrap().insert(token.id, grant);
     memory
 }
