@@ -1,5 +1,6 @@
 """Background processes with pid files: started once, and stopped by whoever comes later, also after a crash."""
 
+import contextlib
 import json
 import os
 import signal
@@ -110,7 +111,10 @@ class Process:
                 os.kill(member, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self._reap()
+        if child := getattr(self, "_child", None):
+            # Its first thread may be gone, and its port still be held by the others.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=10)
         self.pid_file.unlink(missing_ok=True)
         return bool(pid or left)
 

@@ -16,7 +16,7 @@ MISSING = re.compile(r"environment variable ([A-Z_]+): is not set")
 NUMBERS = ("_BYTES", "_SECONDS", "_MINUTES", "_DAYS")
 # May be empty: then nobody may upload, there are no plug-ins, nothing is made besides H.264 and AAC, and no film is
 # converted by MediaConvert, or with a key server.
-OPTIONAL = {"CREATORS", "PLUGINS", "EXTRA_CODECS", "CONVERT_QUEUE_URL", "SPEKE_URL", "SPEKE_SYSTEM_IDS"}
+OPTIONAL = {"CREATORS", "PLUGINS", "RETRY_SECONDS", "EXTRA_CODECS", "CONVERT_QUEUE_URL", "SPEKE_URL", "SPEKE_SYSTEM_IDS"}
 
 
 def any_value(name: str) -> str:
