@@ -44,14 +44,12 @@ pub async fn apply_revocations(
         orders.entry(shard_key(order.grant())).or_default().push(order);
     }
     let shards: Vec<_> = orders.keys().cloned().collect();
-    for some in shards.chunks(MAX_STORE_WRITES) {
-        rewrite(clock, store, Some(some), |name, shard| {
-            for order in orders.get(name).into_iter().flatten() {
-                shard.add(order);
-            }
-        })
-        .await?;
-    }
+    rewrite(clock, store, Some(&shards), |name, shard| {
+        for order in orders.get(name).into_iter().flatten() {
+            shard.add(order);
+        }
+    })
+    .await?;
     let size = store.size().await?;
     // Read by the stack's metric filter.
     tracing::info!(edge_store_bytes = size.bytes, edge_store_items = size.items, "edge store");

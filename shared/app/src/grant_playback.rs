@@ -110,9 +110,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         }
         // Looked at once more after it is written: a policy or a stage that moved before this is seen
         // here, and whoever moves it later finds the grant, and has it decided again.
-        let stands =
-            |video: &Video| video.is_watchable() && video.policy_revision == grant.policy_revision;
-        if !videos.get(&grant.video).await?.as_ref().is_some_and(stands) {
+        if !videos.get(&grant.video).await?.is_some_and(|video| grant.stands(&video)) {
             withdraw(system, grants, &grant).await?;
             continue;
         }

@@ -42,11 +42,7 @@ pub(crate) async fn hold(
         // A place that it leaves, as on a token that was sold, is given up in the same write: whoever
         // came upon it later would end this stream for it.
         let left = sheets.into_iter().filter(|sheet| !leases.contains(&sheet.subject));
-        let left = left.filter_map(|mut sheet| {
-            let before = sheet.seats.len();
-            sheet.seats.retain(|seat| seat.grant != grant.grant);
-            (sheet.seats.len() < before).then_some(sheet)
-        });
+        let left = left.filter_map(|mut sheet| sheet.leave(&grant.grant).then_some(sheet));
         if !grants.write_sheets(&taken.into_iter().chain(left).collect::<Vec<_>>()).await? {
             continue;
         }
@@ -73,12 +69,8 @@ pub(crate) async fn release(grants: &impl GrantStore, grant: &Grant) -> Result<(
     }
     for _ in 0..ATTEMPTS {
         let mut sheets = grants.sheets(&grant.leases).await?;
-        let before: usize = sheets.iter().map(|sheet| sheet.seats.len()).sum();
-        for sheet in &mut sheets {
-            sheet.seats.retain(|seat| seat.grant != grant.grant);
-        }
-        let after: usize = sheets.iter().map(|sheet| sheet.seats.len()).sum();
-        if before == after || grants.write_sheets(&sheets).await? {
+        sheets.retain_mut(|sheet| sheet.leave(&grant.grant));
+        if sheets.is_empty() || grants.write_sheets(&sheets).await? {
             return Ok(());
         }
     }

@@ -41,9 +41,7 @@ pub async fn open_key(
         return Err(Problem::GrantInvalid.into());
     }
     let video = match videos.get(id).await? {
-        Some(video) if video.is_watchable() && video.policy_revision == grant.policy_revision => {
-            video
-        }
+        Some(video) if grant.stands(&video) => video,
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let plan = video.plan.as_ref().ok_or(Problem::NotFound)?;

@@ -147,8 +147,10 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
                 pace.wait(1).await;
                 decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
             }
-            let receipt = Receipt::new(origin, video, &grant.wallets, &decision, system.now());
-            (grant, Some(receipt), review(message, lost, grant, video, decision))
+            let review = review(message, lost, grant, video, &decision);
+            let receipt = matches!(review, Review::End(_))
+                .then(|| Receipt::new(origin, video, &grant.wallets, &decision, system.now()));
+            (grant, receipt, review)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -210,9 +212,9 @@ fn review(
     lost: Option<ChainId>,
     grant: &Grant,
     video: &Video,
-    decision: Decision,
+    decision: &Decision,
 ) -> Review {
-    if is_behind(message, &decision) {
+    if is_behind(message, decision) {
         return Review::Unknown;
     }
     // A chain that stands still goes on answering: what it says is too old to let anybody in.
@@ -226,7 +228,7 @@ fn review(
         return Review::End(EndReason::ChainLost);
     }
     match decision.verdict {
-        Verdict::Yes => Review::Keep(Box::new(grant.decided(&decision, video.policy_revision))),
+        Verdict::Yes => Review::Keep(Box::new(grant.decided(decision, video.policy_revision))),
         Verdict::No => Review::End(EndReason::Refused),
         Verdict::Unknown => Review::Unknown,
     }

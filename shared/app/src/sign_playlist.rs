@@ -92,7 +92,7 @@ pub async fn sign_playlist(
     }
     // Decided on a policy that is no longer the video's, or the video is going: ask again.
     match videos.get(id).await? {
-        Some(video) if video.is_watchable() && video.policy_revision == grant.policy_revision => {}
+        Some(video) if grant.stands(&video) => {}
         _ => return Err(Problem::GrantInvalid.into()),
     }
     let stored = media.get(&format!("{}/{PRESENTATION_FILE}", media_folder(id))).await?;

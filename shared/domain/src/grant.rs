@@ -6,6 +6,7 @@ use crate::binding::Binding;
 use crate::decision::Decision;
 use crate::leaf::Asset;
 use crate::session::{Holder, Session};
+use crate::video::Video;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -288,6 +289,11 @@ impl Grant {
             lease_until: None,
             ended: None,
         }
+    }
+
+    /// Whether it was decided by this video's policy of now, and there is something to watch.
+    pub fn stands(&self, video: &Video) -> bool {
+        video.is_watchable() && video.policy_revision == self.policy_revision
     }
 
     /// Whether its time is not over, and nobody ended it.

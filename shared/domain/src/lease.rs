@@ -39,6 +39,13 @@ impl Sheet {
     pub fn empty(subject: impl Into<String>) -> Self {
         Self { subject: subject.into(), revision: 0, seats: Vec::new() }
     }
+
+    /// Gives a grant's seat up; false if it had none.
+    pub fn leave(&mut self, grant: &GrantId) -> bool {
+        let before = self.seats.len();
+        self.seats.retain(|seat| seat.grant != *grant);
+        self.seats.len() < before
+    }
 }
 
 /// What a grant must have a place of: one of each list, whichever is free.
