@@ -191,7 +191,7 @@ where
             None => Cursor::new(chain, String::new(), self.clock.now()),
         };
         self.notices.tell_all(chain, &Changes::default()).await?;
-        watched.clone_into(&mut cursor.watched);
+        cursor.watch(watched);
         Ok(self.save(&mut cursor).await?.then_some(cursor))
     }
 

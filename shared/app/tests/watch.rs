@@ -151,6 +151,27 @@ async fn a_reorganisation_is_walked_back_and_both_sides_are_decided_again() {
     assert_eq!(tip(&memory), 13);
 }
 
+/// Guard: `Cursor::watch`. Who held the new contract's token in a block that is gone was never noted.
+#[tokio::test]
+async fn a_reorganisation_to_before_a_contract_was_followed_has_all_decided_again() {
+    let memory = followed().await;
+    memory.mine_empty(1);
+    follow(&memory).await;
+    let mut log = transfer(VIEWER, BUYER, 7);
+    log.contract = OTHER_CONTRACT;
+    memory.mine(0, &[log]);
+    follow(&memory).await;
+    memory.new_policy(Some(policy(OTHER_CONTRACT)));
+    memory.now.fetch_add(20, Ordering::SeqCst);
+    follow(&memory).await;
+    memory.take_reviews();
+    memory.unmine(11);
+    memory.mine(1, &[]);
+    memory.mine(1, &[]);
+    follow(&memory).await;
+    assert_eq!(memory.take_reviews(), now_and_again(&[whole()]));
+}
+
 #[tokio::test]
 async fn a_reorganisation_beyond_memory_has_all_decided_again() {
     let memory = watched();

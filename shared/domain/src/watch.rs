@@ -191,6 +191,12 @@ impl Cursor {
         now.saturating_sub(self.tip().map_or(self.since, |mark| mark.time))
     }
 
+    /// Follows other contracts from here on: what those did in the blocks so far was not looked at.
+    pub fn watch(&mut self, watched: &str) {
+        watched.clone_into(&mut self.watched);
+        self.marks.iter_mut().for_each(|mark| mark.more = true);
+    }
+
     /// Goes on to `mark`. The oldest marks are forgotten, and of too many touches that there were
     /// more.
     pub fn push(&mut self, mut mark: Mark) {
