@@ -6,6 +6,7 @@ use crate::lease::release;
 use crate::open_grant::live_grant;
 use crate::ports::{Clock, GrantStore, PortError, Queue, VideoStore};
 use crate::problem::Error;
+use domain::Seconds;
 use domain::account::Account;
 use domain::grant::{Carrier, EndReason, Ended, Grant, GrantId};
 use domain::revocation::Revocation;
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// From how many grants of one account on the account is told to the edge, not each grant.
 const TOGETHER: usize = 4;
+/// How old a grant is, in seconds, when it is surely found among its wallet's: DynamoDB's indexes follow.
+const FOUND_AFTER: Seconds = 10;
 /// How many orders one message holds, far below SQS's limit of its size.
 const ORDERS: usize = 200;
 
@@ -105,7 +108,7 @@ pub(crate) async fn end(
     why: EndReason,
 ) -> Result<BTreeSet<GrantId>, PortError> {
     // The edge first: a grant that is over is not found by the next try.
-    for orders in orders(&ending).chunks(ORDERS) {
+    for orders in orders(grants, &ending, clock.now()).await?.chunks(ORDERS) {
         revocations.send(&RevokeMessage::revoke(orders)).await?;
     }
     let ended = Ended { at: clock.now(), why };
@@ -121,28 +124,40 @@ pub(crate) async fn end(
 }
 
 /// What the edge must be told. Cookies end by themselves.
-fn orders(ending: &[Grant]) -> Vec<Revocation> {
+async fn orders(
+    grants: &impl GrantStore,
+    ending: &[Grant],
+    now: Seconds,
+) -> Result<Vec<Revocation>, PortError> {
     let mut accounts: BTreeMap<&str, Vec<&Grant>> = BTreeMap::new();
     for grant in ending.iter().filter(|grant| grant.carrier != Carrier::Cookie) {
         accounts.entry(grant.grant.handle()).or_default().push(grant);
     }
     let mut orders = Vec::new();
-    for (_, grants) in accounts {
-        // Those of the last second go one by one: one that is given in that second still is good.
-        let last = grants.iter().map(|grant| grant.grant.issued_at()).max();
-        let (older, mut each): (Vec<_>, Vec<_>) =
-            grants.into_iter().partition(|grant| Some(grant.grant.issued_at()) < last);
-        let until = older.iter().map(|grant| grant.expires_at).max().unwrap_or_default();
-        match older.iter().max_by_key(|grant| grant.grant.issued_at()) {
-            Some(newest) if older.len() >= TOGETHER => {
+    for mut theirs in accounts.into_values() {
+        if theirs.len() >= TOGETHER {
+            // Up to the first that stays: an account is told with all that it was given before.
+            let wallet = theirs[0].account.wallet;
+            let stays = grants.of_wallet(wallet, now).await?.into_iter().filter(|other| {
+                other.carrier != Carrier::Cookie
+                    && other.grant.handle() == theirs[0].grant.handle()
+                    && theirs.iter().all(|grant| grant.grant != other.grant)
+            });
+            let stays = stays.map(|other| other.grant.issued_at()).min().unwrap_or(Seconds::MAX);
+            let before = stays.min(now.saturating_sub(FOUND_AFTER));
+            let (older, rest): (Vec<&Grant>, Vec<_>) =
+                theirs.iter().partition(|grant| grant.grant.issued_at() < before);
+            let newest = older.iter().max_by_key(|grant| grant.grant.issued_at());
+            if let Some(newest) = newest.filter(|_| older.len() >= TOGETHER) {
+                let until = older.iter().map(|grant| grant.expires_at).max().unwrap_or_default();
                 orders.push(Revocation::Wallet { newest: newest.grant.clone(), until });
+                theirs = rest;
             }
-            _ => each.extend(older),
         }
-        orders.extend(each.into_iter().map(|grant| Revocation::Grant {
+        orders.extend(theirs.into_iter().map(|grant| Revocation::Grant {
             grant: grant.grant.clone(),
             until: grant.expires_at,
         }));
     }
-    orders
+    Ok(orders)
 }

@@ -340,15 +340,39 @@ async fn many_streams_of_a_wallet_end_by_one_order() {
         memory.now.store(NOW + second, Ordering::SeqCst);
         ids.push(watch(&memory, VIEWER, Carrier::Path).await.grant.id);
     }
+    // An index may not show it yet, and it goes by itself.
+    memory.now.store(NOW + 20, Ordering::SeqCst);
+    ids.push(watch(&memory, VIEWER, Carrier::Path).await.grant.id);
     let message = sold(&memory);
     review(&memory, &message).await.unwrap();
-    // One for all, and one for the one of the last second.
     assert_eq!(memory.revoke_messages.lock().unwrap()[0].orders.len(), 2);
     tell_edge(&memory).await.unwrap();
     assert!(ids.iter().all(|id| refused(&memory, id)));
     // Bought back within the same second: what is given now is another grant.
     memory.holds(CONTRACT, VIEWER, Yes);
     assert!(!refused(&memory, &watch(&memory, VIEWER, Carrier::Path).await.grant.id));
+}
+
+/// Guard: `stays` in `orders`. One order for all that came before must leave out what goes on.
+#[tokio::test]
+async fn the_owner_of_a_film_ends_no_streams_of_others() {
+    let memory = scene();
+    let m = &memory;
+    let mut ids = Vec::new();
+    for second in 0..12 {
+        m.now.store(NOW + second, Ordering::SeqCst);
+        ids.push(watch(m, VIEWER, Carrier::Path).await.grant.id);
+    }
+    // One in the middle is of another film.
+    let other = ids.remove(6);
+    m.grants.lock().unwrap().get_mut(&other).unwrap().video = "another".into();
+    m.now.store(NOW + 60, Ordering::SeqCst);
+    let whom = serde_json::from_value(json!({"account": account(VIEWER)})).unwrap();
+    revoke_grants(m, m, m, m, &session(CREATOR), VIDEO, &whom).await.unwrap();
+    // The six before it at once, the five after it one by one.
+    assert_eq!(m.revoke_messages.lock().unwrap()[0].orders.len(), 1 + 5);
+    tell_edge(m).await.unwrap();
+    assert!(ids.iter().all(|id| refused(m, id)) && !refused(m, &other));
 }
 
 /// A grant rests on every wallet that was linked, whichever loses its token.

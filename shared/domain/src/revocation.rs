@@ -6,8 +6,10 @@
 //! `epoch`, and `a=<epoch>~<until>` for all of the shard. Times are 8 hex digits of Unix seconds; after
 //! `until` nothing that an entry tells of can be alive. Entries are joined by `;`.
 //!
-//! A value may have 1,024 bytes. What would be more becomes one `a`: whoever is refused wrongly asks
-//! for a new grant and gets it. So the store can't overflow (4 of its 5 MB), whatever happens.
+//! A value may have 1,024 bytes. Where it would be more, the account of which most grants are named is
+//! refused all that it has, then the next, and at last all of the shard: whoever is refused wrongly
+//! asks for a new grant and gets it. So the store can't overflow (4 of its 5 MB), whatever happens,
+//! and who ends hundreds of streams ends nobody else's.
 
 use crate::Seconds;
 use crate::edge_token::EdgeKey;
@@ -141,7 +143,6 @@ impl Shard {
 
     /// Adds an order of this shard.
     pub fn add(&mut self, revocation: &Revocation) {
-        let small = |time: Seconds| u32::try_from(time).unwrap_or(u32::MAX);
         match revocation {
             Revocation::Grant { grant, until } => {
                 let entry = (grant.tail().to_owned(), grant.random().to_owned());
@@ -150,8 +151,7 @@ impl Shard {
             }
             Revocation::Wallet { newest, until } => {
                 let epoch = Epoch { epoch: small(newest.issued_at()), until: small(*until) };
-                let known = self.wallets.entry(newest.tail().to_owned()).or_insert(epoch);
-                *known = known.join(epoch);
+                self.refuse(newest.tail().to_owned(), epoch);
             }
         }
     }
@@ -172,18 +172,42 @@ impl Shard {
             || self.grants.contains_key(&(grant.tail().to_owned(), grant.random().to_owned()))
     }
 
-    /// The value, at most [`MAX_VALUE`] bytes; where it would be more, all grants up to `now` are
-    /// refused.
+    /// The value, at most [`MAX_VALUE`] bytes; where it would be more, all grants up to `now` of some
+    /// accounts are refused, or of all.
     pub fn write(&self, now: Seconds) -> String {
-        let text = self.text();
-        if text.len() <= MAX_VALUE {
-            return text;
+        let now = small(now);
+        let mut shard = self.clone();
+        loop {
+            let text = shard.text();
+            if text.len() <= MAX_VALUE {
+                return text;
+            }
+            if !shard.fold(now) {
+                break;
+            }
         }
-        let epochs = self.wallets.values().chain(&self.all).map(|epoch| epoch.until);
-        let until = epochs.chain(self.grants.values().copied()).max().unwrap_or(u32::MAX);
-        let now = u32::try_from(now).unwrap_or(u32::MAX);
-        let all = Some(Epoch { epoch: now, until });
-        Self { keys: self.keys.clone(), all, ..Self::default() }.text()
+        let until = shard.wallets.values().chain(&shard.all).map(|epoch| epoch.until).max();
+        let all = Some(Epoch { epoch: now, until: until.unwrap_or(u32::MAX) });
+        Self { keys: shard.keys, all, ..Self::default() }.text()
+    }
+
+    /// Puts the account in the place of its grants, of which most are named; false if none is.
+    fn fold(&mut self, now: u32) -> bool {
+        let mut named: BTreeMap<&str, usize> = BTreeMap::new();
+        for (tail, _) in self.grants.keys() {
+            *named.entry(tail).or_default() += 1;
+        }
+        let most = named.into_iter().max_by_key(|(_, grants)| *grants);
+        let Some(tail) = most.map(|(tail, _)| tail.to_owned()) else { return false };
+        let theirs = self.grants.extract_if(.., |(of, _), _| *of == tail);
+        let until = theirs.map(|(_, until)| until).max().unwrap_or_default();
+        self.refuse(tail, Epoch { epoch: now, until });
+        true
+    }
+
+    fn refuse(&mut self, tail: String, epoch: Epoch) {
+        let known = self.wallets.entry(tail).or_insert(epoch);
+        *known = known.join(epoch);
     }
 
     fn text(&self) -> String {
@@ -209,6 +233,10 @@ impl Shard {
         }
         text
     }
+}
+
+fn small(time: Seconds) -> u32 {
+    u32::try_from(time).unwrap_or(u32::MAX)
 }
 
 fn time(text: &str) -> Result<u32, NoShard> {
@@ -261,7 +289,7 @@ mod tests {
     fn what_is_too_much_refuses_the_whole_shard() {
         let mut shard = Shard::default();
         shard.set_keys(&[key(), key()]);
-        let refused: Vec<_> = (0..40).map(|random| grant(1, 100, random)).collect();
+        let refused: Vec<_> = (0..40).map(|account| grant(account, 100, 1)).collect();
         for grant in &refused {
             shard.add(&Revocation::Grant { grant: grant.clone(), until: 900 });
         }
@@ -269,8 +297,27 @@ mod tests {
         assert!(value.len() <= MAX_VALUE, "{value}");
         let shard = Shard::read(&value).unwrap();
         assert!(refused.iter().all(|grant| shard.is_revoked(grant)));
-        assert!(!shard.is_revoked(&grant(1, 201, 1)));
+        assert!(shard.is_revoked(&grant(50, 200, 1)) && !shard.is_revoked(&grant(1, 201, 1)));
         assert_eq!(value.matches("k=k1:").count(), 2, "the keys stay");
+    }
+
+    /// Who has tokens could else end strangers' streams by ending own ones.
+    #[test]
+    fn who_ends_many_streams_ends_nobody_elses() {
+        let mut shard = Shard::default();
+        shard.set_keys(&[key(), key()]);
+        let other = grant(2, 100, 1);
+        shard.add(&Revocation::Grant { grant: other.clone(), until: 900 });
+        for random in 0..250 {
+            let own = grant(1, 100 + u64::from(random), random);
+            shard.add(&Revocation::Grant { grant: own.clone(), until: 950 });
+            shard = Shard::read(&shard.write(400)).unwrap();
+            assert!(shard.is_revoked(&own) && shard.is_revoked(&other));
+            assert!(!shard.is_revoked(&grant(2, 100, 2)) && !shard.is_revoked(&grant(3, 1, 1)));
+        }
+        assert!(shard.is_revoked(&grant(1, 400, 251)) && !shard.is_revoked(&grant(1, 401, 251)));
+        shard.prune(949);
+        assert!(shard.is_revoked(&grant(1, 100, 0)) && !shard.is_revoked(&other));
     }
 
     #[test]
