@@ -30,6 +30,8 @@ from . import inside
 
 # What CloudWatch adds to each line.
 LOG_EVENT_BYTES = 26
+# Lambda's own, which a SystemLogLevel of WARN leaves out where all went well. The engine writes them always.
+PLATFORM = re.compile(r"(START|END|REPORT|INIT_START) ")
 REPORT = re.compile(r"Billed Duration: (\d+) ms\tMemory Size: (\d+) MB")
 TAPPED = ("DYNAMODB", "S3", "SQS")
 DYNAMODB_READS = {"GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"}
@@ -55,6 +57,8 @@ class Tap:
 
     def __init__(self, engine: str):
         self.counted = Spent()
+        # Units by action and table or bucket: what to look at when a cost is too high.
+        self.calls: collections.Counter[str] = collections.Counter()
         self.lock = threading.Lock()
         tap, (host, port) = self, (urlsplit(engine).hostname, urlsplit(engine).port)
 
@@ -126,7 +130,11 @@ class Tap:
         if service == "dynamodb" and status == 200:
             consumed = json.loads(content).get("ConsumedCapacity", [])
             units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
-            spent["dynamodb_read" if action in DYNAMODB_READS else "dynamodb_write"] += max(units, least(action, body))
+            units = max(units, least(action, body))
+            spent["dynamodb_read" if action in DYNAMODB_READS else "dynamodb_write"] += units
+            asked = json.loads(body)
+            tables = [asked["TableName"]] if "TableName" in asked else list(asked.get("RequestItems", {}))
+            action = f"{action} {' '.join(tables)}"
         elif service == "s3":
             spent["s3_get" if method in ("GET", "HEAD") else "s3_put"] += 1
         elif service == "sqs" and action.startswith("SendMessage"):
@@ -134,6 +142,7 @@ class Tap:
             spent["sqs_fifo_request" if b".fifo" in body else "sqs_request"] += 3
         with self.lock:
             self.counted.update(spent)
+            self.calls[action] += sum(spent.values())
 
 
 def least(action: str, body: bytes) -> float:
@@ -150,6 +159,11 @@ class Meter:
     def __init__(self, stack, *logical_ids: str):
         self.stack, self.logical_ids = stack, logical_ids
         self.tap = Tap(stack.engine_url)
+        self.quiet = {
+            name
+            for name, function in inside.functions().items()
+            if function["LoggingConfig"].get("SystemLogLevel") == "WARN"
+        }
         self.exit = contextlib.ExitStack()
 
     def __enter__(self) -> Meter:
@@ -175,7 +189,8 @@ class Meter:
         for logical_id, now in self._lines().items():
             new = now[len(lines[logical_id]) :]
             for line in new:
-                spent["log_gb"] += (len(line.encode()) + LOG_EVENT_BYTES) / 1e9
+                if not (logical_id in self.quiet and PLATFORM.match(line)):
+                    spent["log_gb"] += (len(line.encode()) + LOG_EVENT_BYTES) / 1e9
                 if found := REPORT.search(line):
                     milliseconds, megabytes = int(found.group(1)), int(found.group(2))
                     spent["lambda_request"] += 1

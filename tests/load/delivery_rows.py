@@ -51,6 +51,7 @@ import os
 import statistics
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -193,7 +194,13 @@ class _Stack(BenchStack):
             for carrier in CARRIERS:
                 suffix = "" if carrier == "cookie" else f".{carrier}"
                 self.say(f"delivery.cost{suffix}: {SESSIONS} sessions")
+                before = Counter(meter.tap.calls)
                 sessions = [self.session(meter, video, carrier) for _ in range(SESSIONS)]
+                calls = Counter(meter.tap.calls)
+                calls.subtract(before)
+                for call, units in calls.most_common():
+                    if units:
+                        self.say(f"delivery.cost{suffix}: {units / SESSIONS:g} units of {call}, signing in included")
                 made.append(self.cost_row(row, suffix, sessions))
         return made
 

@@ -1,5 +1,6 @@
 //! `POST /v1/verify`
 
+use app::gate::Sharing;
 use app::ports::System;
 use app::verify_policy::verify_policy;
 use runtime::http::{self, Reply};
@@ -15,7 +16,7 @@ fn main() -> Result<(), runtime::Error> {
             sessions.caller(&request).await?;
             let question = http::body(&request)?;
             let names = gatehouse.names().await?;
-            let gate = &gatehouse.gate(false).await?;
+            let gate = &gatehouse.gate(Sharing::Reads).await?;
             let decision = verify_policy(&System, gate, &names.known(), &question).await?;
             Reply::json(200, &decision)
         })

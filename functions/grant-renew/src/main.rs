@@ -19,8 +19,7 @@ fn main() -> Result<(), runtime::Error> {
         let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
         http::serve(move |request| async move {
             let token = http::grant_token(&request)?;
-            // The next renewal comes when what is read now is too old for it, but not for grace.
-            let gate = &gatehouse.gate(gatehouse.has_grace()).await?;
+            let gate = &gatehouse.gate_of_renewals().await?;
             let terms = &delivery.terms().await?;
             let (s, v) = (&System, videos);
             let playback = renew_grant(s, v, grants, edge, audit, gate, terms, token).await?;

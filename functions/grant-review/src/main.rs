@@ -2,6 +2,7 @@
 
 use adapter_dynamodb::{Audit, Grants, PolicyList, Videos};
 use adapter_sqs::Sqs;
+use app::gate::Sharing;
 use app::ports::System;
 use app::review_grants::review_grants;
 use runtime::queue;
@@ -23,7 +24,7 @@ fn main() -> Result<(), runtime::Error> {
         let reviews = &own.clone();
         queue::serve("grant-review", own, async move |message| {
             // What is read for reviews does not make others' answers younger than they were asked for.
-            let gate = &gatehouse.gate(false).await?;
+            let gate = &gatehouse.gate(Sharing::Reads).await?;
             let review = &message.json()?;
             // Only records name it: no end waits for a setting that can't be read.
             let origin = settings.get().await.map_or("", |edge| &*edge.origin);

@@ -2,6 +2,7 @@
 
 use adapter_dynamodb::{Audit, Grants, Videos};
 use adapter_sqs::Sqs;
+use app::gate::Sharing;
 use app::grant_playback::{Viewing, grant_playback};
 use app::ports::System;
 use runtime::delivery::Delivery;
@@ -24,7 +25,7 @@ fn main() -> Result<(), runtime::Error> {
             let caller = &sessions.caller(&request).await?;
             let video = &http::video_id(&request)?;
             let wish = &http::body_if_any(&request)?;
-            let gate = &gatehouse.gate(true).await?;
+            let gate = &gatehouse.gate(Sharing::All).await?;
             let terms = &delivery.terms().await?;
             let viewing = &Viewing { caller, video, wish };
             let (system, v) = (&System, videos);

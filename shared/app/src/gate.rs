@@ -39,9 +39,20 @@ pub struct Gate<'a, E, S, P, F> {
     pub memory: &'a FactMemory,
     /// How long facts are good.
     pub freshness: Freshness,
-    /// Whether what is read here may serve others. Not where anybody may say what is read: calls
-    /// that are made together share their gas, so a hostile one could bend another's answer.
-    pub shares: bool,
+    /// What it has in common with other functions.
+    pub sharing: Sharing,
+}
+
+/// How a gate uses [`Gate::store`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Not at all: where facts are asked for too seldom to be found there.
+    Nothing,
+    /// Only to read. Where anybody may say what is asked: calls that are made together share their gas, so
+    /// a hostile one could bend another's answer.
+    Reads,
+    /// What is read here may serve others.
+    All,
 }
 
 /// What one function remembers, and whose turn it is to ask.
@@ -186,7 +197,7 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
                 None => missing.push(question),
             }
         }
-        if missing.is_empty() {
+        if missing.is_empty() || self.sharing == Sharing::Nothing {
             return found;
         }
         let keys: Vec<_> = missing.iter().map(|question| question.key()).collect();
@@ -262,7 +273,7 @@ impl<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore> Gate<'_, E, S, P, 
         }
         let Freshness { event, timer, negative, steady, grace, .. } = self.freshness;
         let longest = [event, timer, negative, steady, grace].into_iter().max().unwrap_or(0);
-        if self.shares
+        if self.sharing == Sharing::All
             && !news.is_empty()
             && let Err(error) = self.store.put(&news, now + longest).await
         {

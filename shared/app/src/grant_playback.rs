@@ -3,7 +3,7 @@
 use crate::apply_revocations::RevokeMessage;
 use crate::audit::{AuditLog, AuditRecord};
 use crate::deliver::{Playback, Terms, carries, deliver, lifetime};
-use crate::gate::Gate;
+use crate::gate::{Gate, Sharing};
 use crate::lease::{hold, release};
 use crate::ports::{
     Clock, EvmChains, FactStore, GrantStore, Plugins, PortError, Queue, Random, SolanaChains,
@@ -186,6 +186,9 @@ pub(crate) async fn decide<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     }
     let Some(policy) = &video.policy else { return settled(Verdict::No) };
     let (decision, cost) = gate.decide(clock, policy, wallets, assets).await;
-    cost.count();
+    // A rate of what is found where nothing is looked for says nothing.
+    if gate.sharing != Sharing::Nothing {
+        cost.count();
+    }
     decision
 }

@@ -6,7 +6,7 @@ use adapter_memory::arrange::{
     CONTRACT, FRESHNESS, NOW, OTHER_CONTRACT, VIEWER, balance_of, holds_one, policy, session,
     watch, watch_as,
 };
-use app::gate::{Cost, FactMemory, Gate};
+use app::gate::{Cost, FactMemory, Gate, Sharing};
 use app::ports::FactStore;
 use domain::account::Address;
 use domain::decision::Verdict::{self, No, Unknown, Yes};
@@ -76,6 +76,25 @@ async fn functions_share_what_they_know() {
         gate.decide(&memory, &policy(CONTRACT), &session(VIEWER).wallets, &[]).await;
     assert_eq!((decision.verdict, cost), (Yes, Cost { hits: 2, misses: 0 }));
     assert_eq!(asked(&memory), 1);
+}
+
+/// Guard: `Gate::sharing`.
+#[tokio::test]
+async fn who_shares_nothing_neither_looks_nor_leaves() {
+    for (sharing, found, left) in
+        [(Sharing::Nothing, 0, 0), (Sharing::Reads, 2, 0), (Sharing::All, 2, 2)]
+    {
+        let memory = scene(Yes);
+        // Of a function that has just started.
+        let decide = async |sharing| {
+            let gate = Gate { sharing, memory: &FactMemory::default(), ..memory.gate(FRESHNESS) };
+            gate.decide(&memory, &policy(CONTRACT), &session(VIEWER).wallets, &[]).await.1
+        };
+        decide(sharing).await;
+        assert_eq!(memory.facts.lock().unwrap().len(), left, "{sharing:?}");
+        decide(Sharing::All).await;
+        assert_eq!(decide(sharing).await.hits, found, "{sharing:?}");
+    }
 }
 
 /// Guard: `Fact::is_known` where facts are kept.

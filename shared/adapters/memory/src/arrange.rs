@@ -4,7 +4,7 @@ use crate::{Memory, lock};
 use app::apply_revocations::apply_revocations;
 use app::deliver::{Playback, Terms};
 use app::follow_job::JobNews;
-use app::gate::Gate;
+use app::gate::{Gate, Sharing};
 use app::grant_playback::{Viewing, Wish, grant_playback};
 use app::plan_transcode::{ConvertMessage, PublishMessage, TaskMessage, plan_transcode};
 use app::ports::{Event, PortError, ReceivedPart};
@@ -254,7 +254,7 @@ impl Memory {
             store: self,
             memory,
             freshness,
-            shares: true,
+            sharing: Sharing::All,
         }
     }
 

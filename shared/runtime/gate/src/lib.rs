@@ -5,7 +5,7 @@ use adapter_dynamodb::Facts;
 use adapter_evm::Evm;
 use adapter_lambda::PluginCaller;
 use adapter_solana::Solana;
-use app::gate::{FactMemory, Gate};
+use app::gate::{FactMemory, Gate, Sharing};
 use app::ports::PortError;
 use domain::account::ChainId;
 use domain::decision::Freshness;
@@ -85,11 +85,11 @@ impl Gatehouse {
         })
     }
 
-    /// The gate; `shares` as in [`Gate::shares`].
+    /// The gate.
     ///
     /// # Errors
     /// When the chains' settings can't be read.
-    pub async fn gate(&self, shares: bool) -> Result<OpenGate<'_>, PortError> {
+    pub async fn gate(&self, sharing: Sharing) -> Result<OpenGate<'_>, PortError> {
         let chains = self.chains.get().await?;
         Ok(Gate {
             evm: self.evm.with(chains),
@@ -98,13 +98,17 @@ impl Gatehouse {
             store: &self.facts,
             memory: &self.memory,
             freshness: self.freshness,
-            shares,
+            sharing,
         })
     }
 
-    /// Whether older answers stand in where a chain can't be read.
-    pub fn has_grace(&self) -> bool {
-        self.freshness.grace > 0
+    /// The gate of renewals. The next one comes when what is read now is too old for it, but not for
+    /// standing in where a chain can't be read.
+    ///
+    /// # Errors
+    /// As [`Self::gate`].
+    pub async fn gate_of_renewals(&self) -> Result<OpenGate<'_>, PortError> {
+        self.gate(if self.freshness.grace > 0 { Sharing::All } else { Sharing::Nothing }).await
     }
 
     /// What policies may name.

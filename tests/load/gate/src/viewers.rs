@@ -12,7 +12,7 @@
 use adapter_dynamodb::Facts;
 use adapter_memory::Memory;
 use adapter_memory::arrange::balance_of;
-use app::gate::{FactMemory, Gate};
+use app::gate::{FactMemory, Gate, Sharing};
 use app::ports::FactStore;
 use domain::abi;
 use domain::account::Address;
@@ -168,7 +168,7 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
             store,
             memory: &functions[function],
             freshness,
-            shares: true,
+            sharing: Sharing::All,
         };
         let account = format!("eip155:1:{}", address(0xaa, viewer)).parse()?;
         let holders = [Holder::with_key(account)];
