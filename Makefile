@@ -43,7 +43,7 @@ unit: ## the rules, the adapters, the edge, the direction of dependencies
 
 stack-test: ## flows, faults and the browser, against the deployed stack with IAM enforced
 	$(TOOLS) browser
-	$(PYTHON_IN) -m pytest -c tests/pytest.ini tests
+	$(PYTHON_IN) tests/side_by_side.py "contract flow" "fault browser"
 
 build: ## the deployable functions, as `sam build` makes them for AWS (release, cargo-lambda)
 	$(TOOLS)

@@ -25,14 +25,14 @@ for folder in (REPOSITORY, REPOSITORY / "localstack"):
 
 CACHE = Path(os.environ.get("STREAMGATE_CACHE", REPOSITORY / ".cache")).resolve()
 OWN_STATE = "STREAMGATE_STATE" not in os.environ
+# Which of those that run beside one another (side_by_side.py).
+RUN = int(os.environ.get("STREAMGATE_RUN", "0"))
 # Before anything reads them: the kit's clients take the edge's port from here.
-os.environ.setdefault("STREAMGATE_STATE", str(CACHE / "state-test"))
-os.environ.setdefault("STREAMGATE_ENGINE_PORT", "24566")
-os.environ.setdefault("STREAMGATE_CHAIN_PORT", "28545")
+os.environ.setdefault("STREAMGATE_STATE", str(CACHE / (f"state-test-{RUN}" if RUN else "state-test")))
+for name, port in (("ENGINE", 24566), ("CHAIN", 28545), ("EDGE", 28088), ("SOLANA", 28899)):
+    os.environ.setdefault(f"STREAMGATE_{name}_PORT", str(port + 20 * RUN))
 # Ethereum's own number, so that policies and sign-in messages look as they will.
 os.environ.setdefault("STREAMGATE_CHAIN_ID", "1")
-os.environ.setdefault("STREAMGATE_EDGE_PORT", "28088")
-os.environ.setdefault("STREAMGATE_SOLANA_PORT", "28899")
 # Films of seconds are converted in seconds: status updates come five times a second, not every ten.
 os.environ.setdefault("MEDIACONVERT_HURRY", "50")
 PROXY_PORT = int(os.environ.setdefault("STREAMGATE_PROXY_PORT", str(int(os.environ["STREAMGATE_CHAIN_PORT"]) + 1)))

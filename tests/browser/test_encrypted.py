@@ -6,6 +6,7 @@ import pytest
 
 from tests.browser.players import SHORT_BUFFERS, until
 from tests.kit import inside
+from tests.kit.gate import renew
 
 PLAYERS = ("hls.js", "shaka-hls")
 CARRIERS = ("cookie", "query")
@@ -79,3 +80,33 @@ def test_without_a_grant_a_player_stops_where_its_key_does(
     for player in playing.values():
         assert player.seen()["time"] <= PERIOD + 0.1
     as_creator.delete(video)
+
+
+@pytest.mark.proof
+def test_a_player_goes_on_when_the_content_key_is_replaced(
+    stack, players, as_holder, publish, films, small_film, policy
+):
+    """A film's keys come from the key that there was when it was made, and that one is kept."""
+    film = films("replaced.mp4", seconds=PERIOD + 10, size="320x180", rate=10)
+    with inside.environment(stack, "TranscodePlan", KEY_MINUTES="1"):
+        video = publish(film, policy, "Replaced", encryption="aes-128")["id"]
+    playing = start(players, as_holder, video, SHORT_BUFFERS)
+    everybody = list(playing.values())
+    until(everybody, lambda each: each["time"] > 0.5, 40, "not every player began")
+    before = inside.keyring(stack, "ContentSecret")
+    assert stack.invoke("KeyRotate", {"rotate": ["content"]})["error"] is None
+    assert [key["id"] for key in inside.keyring(stack, "ContentSecret")[:-1]] == [key["id"] for key in before]
+    # Functions know of it at once, not after some minutes.
+    renew(stack, "TranscodePlan", "ContentKey")
+    second = f"/v1/videos/{video}/keys/1"
+    # Shaka has had it from the start.
+    waiting = [player for player in everybody if second not in keys(player)]
+    assert waiting, "every player had all keys before"
+    for player in everybody:
+        player.page.evaluate("length => { video.currentTime = length - 14; }", PERIOD + 10)
+    seen = until(everybody, lambda each: each["ended"], 60, "not every player came to the end")
+    assert all(each["time"] == pytest.approx(PERIOD + 10, abs=0.2) for each in seen.values()), seen
+    assert all(second in keys(player) and player.refused == [] for player in everybody)
+    # What is made from now on has the new one.
+    other = publish(small_film, policy, "After", encryption="aes-128")["id"]
+    until(list(start(players, as_holder, other).values()), lambda each: each["ended"], 40, "a film of the new key stood still")

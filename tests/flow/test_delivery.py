@@ -271,6 +271,15 @@ def test_an_encrypted_film_gives_its_keys_to_live_grants_only(stack, player, as_
     assert player.get(f"{stack.edge_origin}{uri}").status_code == by_cookie.get(bare).status_code == 403
 
 
+def test_playlists_that_are_written_for_a_grant_come_packed_to_who_takes_that(as_holder, player, video):
+    viewer = Viewer(player, as_holder, video["id"], "query")
+    for address in (viewer.playback["hls"], viewer.playback["dash"], viewer.tracks()[0].address):
+        plain, packed = (viewer.get(address, **{"Accept-Encoding": way}) for way in ("identity", "gzip"))
+        assert packed.status_code == 200 and packed.headers["Content-Encoding"] == "gzip"
+        assert "Content-Encoding" not in plain.headers and packed.text == plain.text
+        assert packed.num_bytes_downloaded < plain.num_bytes_downloaded / 1.5
+
+
 def test_a_bound_path_plays_where_it_is_bound_to(player, as_holder, video):
     here = Viewer(player, as_holder, video["id"], "path", bind={"address": "127.0.0.0/8", "user_agent": "a-player/1"})
     address = here.playback["hls"]

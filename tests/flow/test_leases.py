@@ -11,6 +11,7 @@ from tests.kit import inside
 from tests.kit.chain import Editions, Token, funded
 from tests.kit.client import Client, Refused
 from tests.kit.gate import Gate, eventually
+from tests.kit.solana import Collection, SolanaWallet
 from tests.kit.viewer import Viewer, ask, slug
 from tests.kit.watching import watching
 
@@ -62,16 +63,16 @@ def refused(client: Client, video: str, holders: list[Client]) -> None:
         assert 0 < left <= LEASE
 
 
-def test_a_token_that_is_lent_is_one_stream(stack, player, passes, video, own_policy, two):
+def lent(stack, player, video: dict, two: tuple[Client, Client], hand_over) -> None:
+    """`hand_over()` gives the only token from the first to the second; a place for each token is all there is."""
     lender, borrower = two
-    own_policy(passes.policy(ids=[1]) | {"streams": {"per_token": 1}})
     first = Viewer(player, lender, video["id"], "path")
     segment = first.segments()[0]
     refused(lender, video["id"], [lender])
     assert first.renew().status_code == 200
     # Nobody's grants are decided again yet: the token is another's, and its place still the lender's.
     with inside.paused(stack, "GrantReview"):
-        passes.transfer(lender.wallet, borrower.wallet.address, 1)
+        hand_over()
         refused(borrower, video["id"], [lender])
         lost = eventually(first.renew, lambda answer: answer.status_code == 403, what="the rule of now")
         assert slug(lost) == "policy-refused"
@@ -81,6 +82,23 @@ def test_a_token_that_is_lent_is_one_stream(stack, player, passes, video, own_po
     assert second.get(second.segments()[0]).status_code == 200
     assert slug(ask(lender, video["id"], "path")) == "policy-refused"
     refused(borrower, video["id"], [borrower])
+
+
+def test_a_token_that_is_lent_is_one_stream(stack, player, passes, video, own_policy, two):
+    own_policy(passes.policy(ids=[1]) | {"streams": {"per_token": 1}})
+    lent(stack, player, video, two, lambda: passes.transfer(two[0].wallet, two[1].wallet.address, 1))
+
+
+def test_an_nft_of_solana_that_is_lent_is_one_stream(stack, player, solana, video, own_policy):
+    issuer, lender, borrower = (SolanaWallet.fresh(name=name) for name in ("issuer", "lender", "borrower"))
+    for wallet in (issuer, lender, borrower):
+        solana.airdrop(wallet.address)
+    collection = Collection.create(solana, issuer)
+    nft = collection.mint_nft(lender)
+    own_policy({"version": 1, "rule": collection.condition(), "streams": {"per_token": 1}})
+    clients = [Client(wallet, stack.edge_origin, renew=True) for wallet in (lender, borrower)]
+    with clients[0].sign_in() as one, clients[1].sign_in() as other:
+        lent(stack, player, video, (one, other), lambda: nft.transfer(lender, borrower))
 
 
 def test_who_holds_the_token_takes_its_place_over(stack, player, passes, video, own_policy, two):

@@ -31,10 +31,11 @@ and the worst case is 300 + d, where d is the row of `.path`. A sale falls anywh
 
 How to read the second. A player really plays a film of 30 minutes, sound apart, in one rendition: grant, master and
 media playlists, poster, storyboard, each segment, and each of the renewals that 30 minutes take. Only its
-clock is quicker. What that took is counted (tests/kit/spending.py): API calls and their logs, function calls and their
+clock is quicker. What that took is counted (tests/kit/spending.py): API calls, function calls and their
 billed milliseconds, capacity of DynamoDB with the audit records, SQS, S3; what the edge function is asked, each time
-with one read of its store; bytes of the API's answers. Prices: prices.json. Left out, and told beside the row: signing
-in, since one serves many sessions, and CloudFront's requests, as callers could ask API Gateway itself. Left out as well:
+with one read of its store; bytes of the API's answers. Prices: prices.json. Left out, and told beside the row: logs,
+of which a team keeps what it likes; signing in, since one serves many sessions; and CloudFront's requests, as callers
+could ask API Gateway itself. Left out as well:
 media and static playlists, which cost the same without a gate, storage, and what is paid by the clock: the watch, queues' pollers, alarms, secrets. Each renewal reads the chain anew, as after
 280 s. No cold starts. RPC providers are not AWS. A session by path or query that is ended by DELETE, or revoked, costs
 more: calls to the KeyValueStore's API, which are dear, are not in here.
@@ -259,6 +260,7 @@ class _Stack(BenchStack):
                 spent.update(getattr(session, name).times(share))
         everything = sum(parts.values(), Spent())
         signing_in = parts.pop("signing_in")
+        logs = sum(spent.pop("log_gb", 0) for spent in parts.values()) * prices["log_gb"]
         for spent in parts.values():
             del spent["cloudfront_request"]
         whole = sum(parts.values(), Spent())
@@ -275,7 +277,7 @@ class _Stack(BenchStack):
         say(", ".join(f"{name} {dollars(spent):.2f}" for name, spent in parts.items()))
         say(", ".join(f"{name} {each:.2f}" for name, each in whole.dollars(prices).items()))
         slower = dollars(whole) + 9 * whole["lambda_gb_second"] * prices["lambda_gb_second"]
-        say(f"signing in {dollars(signing_in):.2f}; with it and CloudFront's requests {dollars(everything):.2f}")
+        say(f"logs {logs:.2f}, signing in {dollars(signing_in):.2f}; with both and CloudFront's requests {dollars(everything):.2f}")
         say(f"if functions took ten times as long {slower:.2f}")
         run = segment_seconds(self.stack)
         for length in (4, 6):
@@ -297,7 +299,9 @@ class _Session:
 
     def note(self, answer) -> None:
         """Of each answer that the player gets."""
-        path, size = answer.request.url.path, len(answer.read())
+        answer.read()
+        # As they came: playlists are packed.
+        path, size = answer.request.url.path, answer.num_bytes_downloaded
         size += sum(len(name) + len(value) + 4 for name, value in answer.headers.raw)
         if not path.startswith("/v1/"):
             self.media_requests += 1

@@ -21,10 +21,12 @@ fn main() -> Result<(), runtime::Error> {
             let signer = &signer.get().await?;
             let wanted = Wanted { video: &id, name: &name, token: &token };
             let opened = sign_playlist(&System, videos, grants, media, signer, &wanted).await?;
-            Ok(match opened {
-                Opened::Playlist(playlist) => Reply::text(playlist.content_type, playlist.text),
-                Opened::At(address) => Reply::elsewhere(address),
-            })
+            match opened {
+                Opened::Playlist(playlist) => {
+                    Reply::packed(&request, playlist.content_type, playlist.text)
+                }
+                Opened::At(address) => Ok(Reply::elsewhere(address)),
+            }
         })
         .await
     })

@@ -7,16 +7,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::grant::GrantToken;
 use domain::video;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use lambda_http::http::StatusCode;
 use lambda_http::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, COOKIE, LOCATION,
-    RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, COOKIE,
+    LOCATION, RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE,
 };
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::{LambdaEvent, Request, RequestExt, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use std::io::Write;
 use std::time::Instant;
 
 /// The longest body that is read, in bytes.
@@ -27,6 +30,7 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub struct Reply {
     status: u16,
     content_type: &'static str,
+    content_encoding: Option<&'static str>,
     location: Option<String>,
     cookies: Vec<String>,
     body: String,
@@ -55,7 +59,35 @@ impl Reply {
 
     /// Text of some media type.
     pub fn text(content_type: &'static str, body: String) -> Self {
-        Self { status: 200, content_type, location: None, cookies: Vec::new(), body, base64: false }
+        Self {
+            status: 200,
+            content_type,
+            content_encoding: None,
+            location: None,
+            cookies: Vec::new(),
+            body,
+            base64: false,
+        }
+    }
+
+    /// Text of some media type, in gzip if the caller takes that (RFC 9110 12.5.3). For long texts of
+    /// which nothing is the caller's choice: how short a text gets says what of it is repeated.
+    ///
+    /// # Errors
+    /// When it can't be packed, which is a fault of ours.
+    pub fn packed(
+        request: &Request,
+        content_type: &'static str,
+        body: String,
+    ) -> Result<Self, Error> {
+        if !takes_gzip(request) {
+            return Ok(Self::text(content_type, body));
+        }
+        // Signatures are most of it, and repeat: more effort hardly makes it shorter.
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = packer.write_all(body.as_bytes()).and_then(|()| packer.finish());
+        let packed = packed.map_err(|_| Problem::Internal)?;
+        Ok(Self { content_encoding: Some("gzip"), ..Self::bytes(content_type, &packed) })
     }
 
     /// Bytes of some media type.
@@ -135,6 +167,9 @@ fn respond(reply: Reply) -> Value {
     let mut headers = Map::from_iter([(CACHE_CONTROL.to_string(), "no-store".into())]);
     if !reply.content_type.is_empty() {
         headers.insert(CONTENT_TYPE.to_string(), reply.content_type.into());
+    }
+    if let Some(encoding) = reply.content_encoding {
+        headers.insert(CONTENT_ENCODING.to_string(), encoding.into());
     }
     if let Some(location) = reply.location {
         headers.insert(LOCATION.to_string(), location.into());
@@ -259,6 +294,19 @@ pub fn cookie(request: &Request, name: &str) -> Option<String> {
     found.next().filter(|_| found.next().is_none())
 }
 
+fn takes_gzip(request: &Request) -> bool {
+    let headers = request.headers().get_all(ACCEPT_ENCODING);
+    let mut codings = headers
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(|coding| coding.split_once(';').unwrap_or((coding, "q=1")));
+    codings.any(|(name, weight)| {
+        let weight = weight.trim().trim_start_matches(['q', 'Q', '=']).parse();
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight: f32| weight > 0.0)
+    })
+}
+
 /// A parameter of the query.
 pub fn query(request: &Request, name: &str) -> Option<String> {
     request.query_string_parameters().first(name).map(str::to_owned)
@@ -281,6 +329,7 @@ mod tests {
     use super::*;
     use app::ports::PortError;
     use lambda_http::Body;
+    use std::io::Read;
 
     fn answer(error: Error) -> (&'static str, Value) {
         let (outcome, reply) = refusal("id", error);
@@ -322,6 +371,37 @@ mod tests {
         let response = respond(Reply::empty());
         assert_eq!((&response["statusCode"], &response["body"]), (&json!(204), &json!("")));
         assert_eq!(response["headers"], json!({"cache-control": "no-store"}));
+    }
+
+    #[test]
+    fn who_takes_gzip_gets_it() {
+        for (header, takes) in [
+            ("gzip", true),
+            ("identity;q=1, GZIP;q=0.5", true),
+            ("br, gzip ; q=1.0", true),
+            ("gzip;q=0", false),
+            ("gzip;q=0.000, br", false),
+            ("br, x-gzip, identity", false),
+            ("", false),
+        ] {
+            let mut request = Request::new(Body::Empty);
+            request.headers_mut().insert(ACCEPT_ENCODING, header.parse().unwrap());
+            let text = "#EXTM3U\n".repeat(100);
+            let response = respond(Reply::packed(&request, "text/x", text.clone()).unwrap());
+            assert_eq!(response["isBase64Encoded"], takes, "{header}");
+            if !takes {
+                assert_eq!(
+                    (&response["body"], response["headers"].get("content-encoding")),
+                    (&json!(text), None)
+                );
+                continue;
+            }
+            assert_eq!(response["headers"]["content-encoding"], "gzip");
+            let body = STANDARD.decode(response["body"].as_str().unwrap()).unwrap();
+            let mut read = String::new();
+            flate2::read::GzDecoder::new(&*body).read_to_string(&mut read).unwrap();
+            assert!(read == text && body.len() < text.len() / 10);
+        }
     }
 
     #[test]
