@@ -568,7 +568,8 @@
 
   const notReady = async (mine, play) => {
     if (video.stage === "failed") {
-      return say("error", { eyebrow: "Transcode failed", headline: "This film could not be prepared", text: video.reason ?? "No reason was given." });
+      const blameless = video.redrivable ? "; the film is not to blame, and whoever runs this stack can have it finished" : "";
+      return say("error", { eyebrow: "Transcode failed", headline: "This film could not be prepared", text: (video.reason ?? "No reason was given") + blameless });
     }
     if (video.stage === "deleting") {
       return say("missing", { headline: "This film is being deleted" });

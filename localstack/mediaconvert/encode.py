@@ -113,10 +113,17 @@ def _graph(order: Order, frames: int) -> str:
 
 def _picture(video: Video) -> list[str]:
     gop = str(video.gop)
-    return ["-c:v", "libx264", "-profile:v", "high", "-preset", video.preset, "-fps_mode", "passthrough",
-            # Quality-defined: level 7 near x264's default, and the ceiling holds.
-            "-crf", str(37 - 2 * video.quality), "-maxrate", str(video.max_bitrate), "-bufsize", str(2 * video.max_bitrate),
-            "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop", "-forced-idr", "1"]  # fmt: skip
+    # Quality-defined: level 7 near each encoder's default, and the ceiling holds.
+    rate = ["-maxrate", str(video.max_bitrate), "-bufsize", str(2 * video.max_bitrate), "-g", gop, "-fps_mode", "passthrough"]
+    if video.codec == "H_265":
+        cut = f"log-level=error:keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0"
+        return ["-c:v", "libx265", "-tag:v", "hvc1", "-profile:v", "main", "-preset", video.preset, *rate,
+                "-crf", str(42 - 2 * video.quality), "-x265-params", cut, "-flags", "+cgop"]  # fmt: skip
+    if video.codec == "AV1":
+        return ["-c:v", "libsvtav1", "-preset", "10", *rate, "-crf", str(49 - 2 * video.quality), "-svtav1-params",
+                "scd=0:irefresh-type=2"]  # fmt: skip
+    return ["-c:v", "libx264", "-profile:v", "high", "-preset", video.preset, *rate, "-crf", str(37 - 2 * video.quality),
+            "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop", "-forced-idr", "1"]  # fmt: skip
 
 
 def _sound(audio: Audio) -> list[str]:
@@ -138,13 +145,38 @@ def _muxer(order: Order, output: Video | Audio, folder: Path) -> list[str]:
             str(folder / f"{stem}.m3u8")]  # fmt: skip
 
 
+def avc_codecs(init: bytes) -> str:
+    """RFC 6381: the three bytes after the version of the configuration (ISO/IEC 14496-15 5.3.3)."""
+    at = init.index(b"avcC") + 4
+    return f"avc1.{init[at + 1 : at + 4].hex()}"
+
+
+def hevc_codecs(init: bytes) -> str:
+    """ISO/IEC 14496-15 annex E: profile, compatibility with its bits in reverse, tier and level, constraints."""
+    at = init.index(b"hvcC") + 4
+    space, tier, profile = init[at + 1] >> 6, init[at + 1] >> 5 & 1, init[at + 1] & 31
+    (compatibility,) = struct.unpack_from(">I", init, at + 2)
+    constraints = init[at + 6 : at + 12].rstrip(b"\0")
+    parts = [f"{' ABC'[space].strip()}{profile}", f"{int(f'{compatibility:032b}'[::-1], 2):x}", f"{'LH'[tier]}{init[at + 12]}"]
+    return ".".join(["hvc1", *parts, *(f"{byte:x}" for byte in constraints)])
+
+
+def av1_codecs(init: bytes) -> str:
+    """The AV1 ISO media file format's binding, section 5: profile, level and tier, bits."""
+    at = init.index(b"av1C") + 4
+    profile, level, tier, deep = init[at + 1] >> 5, init[at + 1] & 31, init[at + 2] >> 7, init[at + 2] >> 6 & 1
+    return f"av01.{profile}.{level:02d}{'MH'[tier]}.{10 if deep else 8:02d}"
+
+
+CODECS = {"H_264": avc_codecs, "H_265": hevc_codecs, "AV1": av1_codecs}
+
+
 def _track(order: Order, output: Video | Audio, folder: Path) -> Track:
     stem = f"{order.name}{output.modifier}"
     kind = "cmfv" if isinstance(output, Video) else "cmfa"
     init = folder / f"{stem}init.{kind}"
     head = init.read_bytes()
-    at = head.find(b"avcC")
-    codecs = f"avc1.{head[at + 5 : at + 8].hex()}" if isinstance(output, Video) else "mp4a.40.2"
+    codecs = CODECS[output.codec](head) if isinstance(output, Video) else "mp4a.40.2"
     (timescale,) = struct.unpack_from(">I", head, head.index(b"mdhd") + 4 + 4 + 8)
     track = Track(output, [init], codecs, timescale)
     shift = None

@@ -14,7 +14,10 @@ from . import Refused
 ANY = None
 OUTPUT = "settings.outputGroups[].outputs[]"
 GROUP = "settings.outputGroups[].outputGroupSettings"
-H264 = f"{OUTPUT}.videoDescription.codecSettings.h264Settings"
+# What each of a picture's codecs calls its settings.
+VIDEO_CODECS = {"H_264": "h264Settings", "H_265": "h265Settings", "AV1": "av1Settings"}
+CODEC = f"{OUTPUT}.videoDescription.codecSettings"
+H264, H265, AV1 = (f"{CODEC}.{name}" for name in VIDEO_CODECS.values())
 AAC = f"{OUTPUT}.audioDescriptions[].codecSettings.aacSettings"
 SELECTOR = "settings.inputs[].videoSelector"
 PREPROCESSORS = f"{OUTPUT}.videoDescription.videoPreprocessors"
@@ -66,32 +69,47 @@ HONOURED: dict[str, set | None] = {
     f"{OUTPUT}.videoDescription.scalingBehavior": {"STRETCH_TO_OUTPUT"},
     f"{OUTPUT}.videoDescription.colorMetadata": {"INSERT"},
     f"{OUTPUT}.videoDescription.timecodeInsertion": {"DISABLED"},
-    f"{OUTPUT}.videoDescription.codecSettings.codec": {"H_264"},
+    f"{CODEC}.codec": set(VIDEO_CODECS),
     f"{PREPROCESSORS}.deinterlacer.algorithm": {"INTERPOLATE"},
     f"{PREPROCESSORS}.deinterlacer.control": {"NORMAL"},
     f"{PREPROCESSORS}.deinterlacer.mode": {"DEINTERLACE"},
     f"{PREPROCESSORS}.colorCorrector.colorSpaceConversion": {"FORCE_709"},
     f"{PREPROCESSORS}.colorCorrector.sampleRangeConversion": {"LIMITED_RANGE_SQUEEZE"},
-    f"{H264}.rateControlMode": {"QVBR"},
-    f"{H264}.qvbrSettings.qvbrQualityLevel": ANY,
-    f"{H264}.maxBitrate": ANY,
-    f"{H264}.gopSize": ANY,
-    f"{H264}.gopSizeUnits": {"FRAMES"},
-    f"{H264}.gopClosedCadence": {1},
-    f"{H264}.minIInterval": {0},
-    f"{H264}.sceneChangeDetect": {"DISABLED"},
-    f"{H264}.framerateControl": {"SPECIFIED"},
-    f"{H264}.framerateNumerator": ANY,
-    f"{H264}.framerateDenominator": ANY,
-    f"{H264}.framerateConversionAlgorithm": {"DUPLICATE_DROP"},
-    f"{H264}.parControl": {"SPECIFIED"},
-    f"{H264}.parNumerator": {1},
-    f"{H264}.parDenominator": {1},
-    f"{H264}.interlaceMode": {"PROGRESSIVE"},
+    **{
+        f"{codec}.{name}": allowed
+        for codec in (H264, H265, AV1)
+        for name, allowed in {
+            "rateControlMode": {"QVBR"},
+            "qvbrSettings.qvbrQualityLevel": ANY,
+            "maxBitrate": ANY,
+            "gopSize": ANY,
+            "sceneChangeDetect": {"DISABLED"},
+            "framerateControl": {"SPECIFIED"},
+            "framerateNumerator": ANY,
+            "framerateDenominator": ANY,
+            "framerateConversionAlgorithm": {"DUPLICATE_DROP"},
+        }.items()
+    },
+    **{
+        f"{codec}.{name}": allowed
+        for codec in (H264, H265)
+        for name, allowed in {
+            "gopSizeUnits": {"FRAMES"},
+            "gopClosedCadence": {1},
+            "minIInterval": {0},
+            "parControl": {"SPECIFIED"},
+            "parNumerator": {1},
+            "parDenominator": {1},
+            "interlaceMode": {"PROGRESSIVE"},
+            "codecLevel": {"AUTO"},
+            "qualityTuningLevel": {"SINGLE_PASS", "SINGLE_PASS_HQ"},
+        }.items()
+    },
     f"{H264}.codecProfile": {"HIGH"},
-    f"{H264}.codecLevel": {"AUTO"},
-    f"{H264}.qualityTuningLevel": {"SINGLE_PASS", "SINGLE_PASS_HQ"},
     f"{H264}.writeMp4PackagingType": {"AVC1"},
+    f"{H265}.codecProfile": {"MAIN_MAIN"},
+    f"{H265}.writeMp4PackagingType": {"HVC1"},
+    f"{AV1}.bitDepth": {"BIT_8"},
     f"{OUTPUT}.audioDescriptions[].audioSourceName": ANY,
     f"{OUTPUT}.audioDescriptions[].codecSettings.codec": {"AAC"},
     f"{AAC}.bitrate": ANY,
@@ -104,8 +122,11 @@ HONOURED: dict[str, set | None] = {
 
 # Of these MediaConvert has a default, or a choice of its own, that the stand-in does not follow.
 NEEDED = {
-    "video": ("codec", "rateControlMode", "qvbrSettings", "maxBitrate", "gopSize", "gopSizeUnits", "framerateNumerator",
-              "framerateDenominator", "framerateControl"),
+    "video": ("rateControlMode", "qvbrSettings", "maxBitrate", "gopSize", "framerateNumerator", "framerateDenominator",
+              "framerateControl"),
+    "H_264": ("gopSizeUnits",),
+    "H_265": ("gopSizeUnits", "writeMp4PackagingType"),
+    "AV1": ("bitDepth",),
     "audio": ("bitrate", "codingMode", "sampleRate"),
 }  # fmt: skip
 
@@ -115,6 +136,7 @@ class Video:
     """One size of the picture."""
 
     modifier: str
+    codec: str
     width: int
     height: int
     rate: tuple[int, int]
@@ -227,26 +249,31 @@ def read(request: dict) -> Order:
     if not order.videos:
         raise Refused("BadRequestException", f"{OUTPUT}: the stand-in makes no sound without a picture")
     if len({(video.rate, video.gop) for video in order.videos}) > 1:
-        raise Refused("BadRequestException", f"{H264}: the stand-in wants one frame rate and one gopSize in all outputs")
+        raise Refused("BadRequestException", f"{CODEC}: the stand-in wants one frame rate and one gopSize in all outputs")
     return order
 
 
 def _video(modifier: str, picture: dict) -> Video:
     _need(f"{OUTPUT}.videoDescription", picture, ("width", "height", "scalingBehavior"))
-    codec = picture.get("codecSettings", {})
-    h264 = codec.get("h264Settings", {})
-    _need(H264, codec | h264, NEEDED["video"])
-    if h264["gopSize"] != int(h264["gopSize"]) or h264["gopSize"] < 1:
-        raise Refused("BadRequestException", f"{H264}.gopSize: must be a whole number of frames")
+    given = picture.get("codecSettings", {})
+    _need(CODEC, given, ("codec",))
+    codec = given["codec"]
+    path, settings = f"{CODEC}.{VIDEO_CODECS[codec]}", given.get(VIDEO_CODECS[codec], {})
+    _need(path, settings, NEEDED["video"] + NEEDED[codec])
+    if set(given) - {"codec", VIDEO_CODECS[codec]}:
+        raise Refused("BadRequestException", f"{CODEC}: settings of another codec than {codec}")
+    if settings["gopSize"] != int(settings["gopSize"]) or settings["gopSize"] < 1:
+        raise Refused("BadRequestException", f"{path}.gopSize: must be a whole number of frames")
     return Video(
         modifier=modifier,
+        codec=codec,
         width=picture["width"],
         height=picture["height"],
-        rate=(h264["framerateNumerator"], h264["framerateDenominator"]),
-        gop=int(h264["gopSize"]),
-        quality=h264["qvbrSettings"].get("qvbrQualityLevel", 7),
-        max_bitrate=h264["maxBitrate"],
-        preset="superfast" if h264.get("qualityTuningLevel") == "SINGLE_PASS" else "veryfast",
+        rate=(settings["framerateNumerator"], settings["framerateDenominator"]),
+        gop=int(settings["gopSize"]),
+        quality=settings["qvbrSettings"].get("qvbrQualityLevel", 7),
+        max_bitrate=settings["maxBitrate"],
+        preset="superfast" if settings.get("qualityTuningLevel") == "SINGLE_PASS" else "veryfast",
     )
 
 

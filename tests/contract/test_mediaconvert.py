@@ -314,6 +314,7 @@ UNHONOURED = [
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "H264Settings", "RateControlMode"), "VBR"),
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "H264Settings", "GopBReference"), "ENABLED"),
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "H264Settings", "GopSizeUnits"), "SECONDS"),
+    (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "CodecSettings", "Codec"), "VP9"),
     (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "ScalingBehavior"), "FIT"),
     (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "SegmentControl"), "SINGLE_FILE"),
     (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "MinFinalSegmentLength"), 1.0),

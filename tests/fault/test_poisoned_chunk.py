@@ -69,7 +69,7 @@ def test_a_poisoned_chunk_fails_its_film_and_one_command_finishes_it(
         inside.wait_until(lambda: inside.queue_sizes(stack)["TaskDeadLetters"] == 1, 20, lambda: inside.queue_sizes(stack))
     failed = as_creator.video(video)
     assert failed["reason"] == f"the part {POISONED} could not be encoded"
-    assert inside.record(stack, video)["redrivable"] is True
+    assert failed["redrivable"] is True
     assert crashes(stack) == before + 5
     # Nobody but its owner sees it, and nobody watches it.
     assert as_holder.ask("POST", f"/v1/videos/{video}/playback").status_code == 404

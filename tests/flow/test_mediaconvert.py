@@ -113,6 +113,32 @@ def test_every_track_has_every_frame_and_decodes_without_a_warning(converted, as
         assert decode(player.save(track, tmp_path / f"dash-{track.name}.mp4")) == "", track.name
 
 
+def test_further_codecs_are_made_by_the_same_job(stack, service, as_creator, as_holder, player, films, policy, tmp_path):
+    film = films("codecs.mp4", seconds=8, size="320x180", rate=25)
+    with inside.environment(stack, "TranscodePlan", EXTRA_CODECS="hevc,av1,opus"):
+        video = as_creator.upload(film, "In more codecs", policy)["id"]
+        as_creator.wait_for_stage(video, timeout=120, interval=0.2)
+    assert len(jobs(service, video)) == 1
+    granted = as_holder.playback(video)
+    made = {track.name: track for track in player.hls(granted["hls"])}
+    # MediaConvert writes no Opus in CMAF.
+    assert set(made) == {"180p", "180p-hevc", "180p-av1", "audio"}
+    for name, codec in {"180p": "h264", "180p-hevc": "hevc", "180p-av1": "av1"}.items():
+        whole = player.save(made[name], tmp_path / f"{name}.mp4")
+        seen = probe(whole)
+        assert (seen["codec_name"], int(seen["nb_read_packets"]), decode(whole)) == (codec, 200, "")
+        init, *segments = [answer.content for answer in player.fetch(made[name].addresses)]
+        assert [segment_start(init, segment) for segment in segments] == [0, 4], name
+        alone = tmp_path / "segment.mp4"
+        alone.write_bytes(init + segments[1])
+        assert decode(alone) == "", name
+    codecs = [line.partition('CODECS="')[2].partition('"')[0] for line in player.get(granted["hls"]).text.splitlines() if "STREAM-INF:" in line]
+    assert {each.partition(".")[0] for each in codecs} == {"avc1", "hvc1", "av01"}
+    # Main profile at some level, and of 8 bits.
+    assert any(each.startswith("hvc1.1.6.L") for each in codecs) and any(each.startswith("av01.0.0") and ".08" in each for each in codecs)
+    as_creator.delete(video)
+
+
 def test_every_segment_of_a_picture_stands_alone(tracks, player, tmp_path):
     for name in ("360p", "720p"):
         answers = player.fetch(tracks[name].addresses)

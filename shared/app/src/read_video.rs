@@ -36,6 +36,9 @@ struct OwnView {
     owner: Wallet,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of a failed film: whether a redrive can finish it, because it is not to blame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redrivable: Option<bool>,
     size: u64,
     content_type: String,
     tasks_done: u32,
@@ -105,6 +108,7 @@ impl VideoView {
         let own = OwnView {
             owner: video.owner,
             reason: video.reason.clone(),
+            redrivable: (video.stage == Stage::Failed).then_some(video.redrivable),
             size: video.size,
             content_type: video.content_type.clone(),
             tasks_done: video.tasks_done,

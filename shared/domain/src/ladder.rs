@@ -567,11 +567,11 @@ pub struct TranscodePlan {
 
 impl TranscodePlan {
     /// The same for one job, which makes every track in one go: so each track is one work. It makes
-    /// what everybody can play, and no images.
+    /// no Opus, which MediaConvert does not write in CMAF
+    /// (docs.aws.amazon.com/mediaconvert/latest/ug/reference-codecs-containers.html), and no images.
     #[must_use]
     pub fn for_job(mut self) -> Self {
         let chunk_segments = self.grid.segments();
-        self.renditions.retain(|rendition| rendition.codec == VideoCodec::H264);
         self.sounds.retain(|sound| sound.codec == AudioCodec::Aac);
         Self { maker: Maker::Job, split: true, chunk_segments, images: None, ..self }
     }

@@ -5,7 +5,9 @@ use app::ports::JobOrder;
 use aws_sdk_mediaconvert::types::{
     AacCodecProfile, AacCodingMode, AacRateControlMode, AacSettings, AacSpecification, AudioCodec,
     AudioCodecSettings, AudioDefaultSelection, AudioDescription, AudioSelector, AudioSelectorType,
-    CmafCodecSpecification, CmafEncryptionSettings, CmafEncryptionType, CmafGroupSettings,
+    Av1BitDepth, Av1FramerateControl, Av1FramerateConversionAlgorithm, Av1QvbrSettings,
+    Av1RateControlMode, Av1SceneChangeDetect, Av1Settings, CmafCodecSpecification,
+    CmafEncryptionSettings, CmafEncryptionType, CmafGroupSettings,
     CmafInitializationVectorInManifest, CmafKeyProviderType, CmafManifestCompression,
     CmafManifestDurationFormat, CmafMpdProfile, CmafPtsOffsetHandlingForBFrames,
     CmafSegmentControl, CmafSegmentLengthControl, CmafVideoCompositionOffsets,
@@ -15,14 +17,17 @@ use aws_sdk_mediaconvert::types::{
     DashManifestStyle, DeinterlaceAlgorithm, Deinterlacer, DeinterlacerControl, DeinterlacerMode,
     H264CodecLevel, H264CodecProfile, H264FramerateControl, H264FramerateConversionAlgorithm,
     H264GopSizeUnits, H264InterlaceMode, H264ParControl, H264QualityTuningLevel, H264QvbrSettings,
-    H264RateControlMode, H264SceneChangeDetect, H264Settings, HdrToSdrToneMapper, Input,
+    H264RateControlMode, H264SceneChangeDetect, H264Settings, H265CodecLevel, H265CodecProfile,
+    H265FramerateControl, H265FramerateConversionAlgorithm, H265GopSizeUnits, H265InterlaceMode,
+    H265ParControl, H265QualityTuningLevel, H265QvbrSettings, H265RateControlMode,
+    H265SceneChangeDetect, H265Settings, H265WriteMp4PackagingType, HdrToSdrToneMapper, Input,
     InputRotate, InputSampleRange, InputTimecodeSource, JobSettings, Output, OutputGroup,
     OutputGroupSettings, OutputGroupType, SampleRangeConversion, ScalingBehavior,
     SpekeKeyProviderCmaf, TimecodeConfig, TimecodeSource, VideoCodec, VideoCodecSettings,
     VideoDescription, VideoPreprocessor, VideoSelector,
 };
 use domain::conversion;
-use domain::ladder::{Gamut, Grid, Matrix, Picture, Rendition, Sound, Transfer};
+use domain::ladder::{self, Gamut, Grid, Matrix, Picture, Rendition, Sound, Transfer};
 use domain::video::{media_folder, source_key};
 
 /// MediaConvert's own recommendation from 720p to 1080p, of 1 to 10
@@ -214,11 +219,16 @@ fn preprocessors(picture: Picture) -> Option<VideoPreprocessor> {
 }
 
 fn picture(rendition: &Rendition, grid: &Grid, source: Picture) -> Output {
-    // The place for other codecs: each has settings of its own, and its own name in `codec`.
-    let codec = VideoCodecSettings::builder()
-        .codec(VideoCodec::H264)
-        .h264_settings(h264(rendition, grid))
-        .build();
+    let codec = VideoCodecSettings::builder();
+    let codec = match rendition.codec {
+        ladder::VideoCodec::H264 => {
+            codec.codec(VideoCodec::H264).h264_settings(h264(rendition, grid))
+        }
+        ladder::VideoCodec::Hevc => {
+            codec.codec(VideoCodec::H265).h265_settings(h265(rendition, grid))
+        }
+        ladder::VideoCodec::Av1 => codec.codec(VideoCodec::Av1).av1_settings(av1(rendition, grid)),
+    };
     let description = VideoDescription::builder()
         .width(number(rendition.width))
         .height(number(rendition.height))
@@ -226,7 +236,7 @@ fn picture(rendition: &Rendition, grid: &Grid, source: Picture) -> Output {
         .scaling_behavior(ScalingBehavior::StretchToOutput)
         .color_metadata(ColorMetadata::Insert)
         .set_video_preprocessors(preprocessors(source))
-        .codec_settings(codec)
+        .codec_settings(codec.build())
         .build();
     let cmfc = CmfcSettings::builder().i_frame_only_manifest(CmfcIFrameOnlyManifest::Exclude);
     Output::builder()
@@ -262,12 +272,53 @@ fn h264(rendition: &Rendition, grid: &Grid) -> H264Settings {
         .build()
 }
 
+/// As [`h264`]. `hvc1`, which is what Apple's players take (HLS Authoring Specification 1.10).
+fn h265(rendition: &Rendition, grid: &Grid) -> H265Settings {
+    H265Settings::builder()
+        .rate_control_mode(H265RateControlMode::Qvbr)
+        .qvbr_settings(H265QvbrSettings::builder().qvbr_quality_level(QUALITY).build())
+        .max_bitrate(number(rendition.max_kbps.saturating_mul(1000)))
+        .quality_tuning_level(H265QualityTuningLevel::SinglePassHq)
+        .codec_profile(H265CodecProfile::MainMain)
+        .codec_level(H265CodecLevel::Auto)
+        .write_mp4_packaging_type(H265WriteMp4PackagingType::Hvc1)
+        .gop_size(f64::from(grid.segment_frames))
+        .gop_size_units(H265GopSizeUnits::Frames)
+        .gop_closed_cadence(1)
+        .min_i_interval(0)
+        .scene_change_detect(H265SceneChangeDetect::Disabled)
+        .interlace_mode(H265InterlaceMode::Progressive)
+        .framerate_control(H265FramerateControl::Specified)
+        .framerate_numerator(number(grid.frame_rate.numerator))
+        .framerate_denominator(number(grid.frame_rate.denominator))
+        .framerate_conversion_algorithm(H265FramerateConversionAlgorithm::DuplicateDrop)
+        .par_control(H265ParControl::Specified)
+        .par_numerator(1)
+        .par_denominator(1)
+        .build()
+}
+
+/// As [`h264`]. Its size of a GOP is in frames always, and its GOPs are closed.
+fn av1(rendition: &Rendition, grid: &Grid) -> Av1Settings {
+    Av1Settings::builder()
+        .rate_control_mode(Av1RateControlMode::Qvbr)
+        .qvbr_settings(Av1QvbrSettings::builder().qvbr_quality_level(QUALITY).build())
+        .max_bitrate(number(rendition.max_kbps.saturating_mul(1000)))
+        .bit_depth(Av1BitDepth::Bit8)
+        .gop_size(f64::from(grid.segment_frames))
+        .scene_change_detect(Av1SceneChangeDetect::Disabled)
+        .framerate_control(Av1FramerateControl::Specified)
+        .framerate_numerator(number(grid.frame_rate.numerator))
+        .framerate_denominator(number(grid.frame_rate.denominator))
+        .framerate_conversion_algorithm(Av1FramerateConversionAlgorithm::DuplicateDrop)
+        .build()
+}
+
 fn sound(sound: &Sound) -> Output {
     let (mode, bitrate) = match sound.channels {
         6 => (AacCodingMode::CodingMode51, SURROUND_BITRATE),
         _ => (AacCodingMode::CodingMode20, STEREO_BITRATE),
     };
-    // The place for other codecs, as with pictures.
     let aac = AacSettings::builder()
         .codec_profile(AacCodecProfile::Lc)
         .rate_control_mode(AacRateControlMode::Cbr)
@@ -297,18 +348,22 @@ fn container(cmfc: CmfcSettings) -> ContainerSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::ladder::{AudioStream, Limits, Ratio, VideoStream};
+    use domain::ladder::{AudioStream, Extras, Limits, Ratio, VideoStream};
     use domain::ladder::{Probe, TranscodePlan, plan};
 
     const VIDEO: &str = "00112233445566778899aabbccddeeff";
 
     fn plan_of(picture: Picture, rate: Ratio, channels: u32) -> TranscodePlan {
+        plan_with(Extras::NONE, picture, rate, channels)
+    }
+
+    fn plan_with(extras: Extras, picture: Picture, rate: Ratio, channels: u32) -> TranscodePlan {
         let limits = Limits {
             max_duration_seconds: 60,
             max_pixels: u64::MAX,
             chunk_seconds: 60,
             segment_seconds: 4,
-            extras: domain::ladder::Extras::NONE,
+            extras,
             ceilings: domain::ladder::Ceilings::Fixed,
             key_seconds: 300,
         };
@@ -457,6 +512,33 @@ mod tests {
             let h264 = codec.and_then(VideoCodecSettings::h264_settings);
             assert_eq!(h264.and_then(H264Settings::gop_size), Some(gop), "{rate:?}");
         }
+    }
+
+    #[test]
+    fn further_codecs_are_cut_like_the_first() {
+        let extras = "hevc,av1,opus".parse().unwrap_or_else(|error| unreachable!("{error}"));
+        let plan = plan_with(extras, Picture::default(), Ratio::new(25, 1), 2);
+        let buckets = Buckets { uploads: "in".into(), media: "out".into(), speke: None };
+        let settings = of(&JobOrder { video: VIDEO, plan: &plan, attempt: 1 }, &buckets);
+        let made: Vec<_> = group(&settings)
+            .1
+            .iter()
+            .filter_map(|output| output.video_description()?.codec_settings())
+            .map(|codec| {
+                let gop = codec
+                    .h264_settings()
+                    .and_then(H264Settings::gop_size)
+                    .or_else(|| codec.h265_settings().and_then(H265Settings::gop_size))
+                    .or_else(|| codec.av1_settings().and_then(Av1Settings::gop_size));
+                (codec.codec().map(VideoCodec::as_str), gop)
+            })
+            .collect();
+        let expected = ["H_264", "H_264", "H_265", "H_265", "AV1", "AV1"];
+        assert_eq!(made, expected.map(|codec| (Some(codec), Some(100.0))));
+        // The service writes no Opus in CMAF.
+        let sounds =
+            group(&settings).1.iter().filter(|output| output.video_description().is_none());
+        assert_eq!(sounds.count(), 2);
     }
 
     #[test]
