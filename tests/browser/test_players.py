@@ -120,7 +120,7 @@ def test_players_that_prefer_av1_and_opus_get_them(stack, players, as_creator, a
     for player in playing:
         player.picture("codecs")
         if player.name.startswith("shaka"):
-            asked = [path.split("/")[3] for path in player.requested if path.endswith(".m4s")]
+            asked = [path.partition("/v/")[2].split("/")[1] for path in player.requested if path.endswith(".m4s")]
             # In HLS it begins with what comes first in the list, and changes over.
             sounds, pictures = ([each for each in asked if each.startswith(kind)] for kind in ("audio", "180p"))
             assert set(sounds) == {"audio-opus"} and pictures[-1] == "180p-av1", (player.name, asked)

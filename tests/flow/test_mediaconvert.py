@@ -151,10 +151,10 @@ def test_every_segment_of_a_picture_stands_alone(tracks, player, tmp_path):
             assert int(probe(alone)["nb_read_packets"]) == 100
 
 
-def test_hls_and_dash_name_the_services_own_files_and_only_who_is_granted_gets_them(converted, as_holder, tracks, player):
+def test_hls_and_dash_name_the_services_own_files_and_only_who_is_granted_gets_them(converted, as_holder, player):
     identifier = converted[0]
-    hls = {media.unsigned(address) for address in addresses(list(tracks.values()))}
     granted = as_holder.playback(identifier)
+    hls = {media.unsigned(address) for address in addresses(player.hls(granted["hls"]))}
     assert hls == {media.unsigned(address) for address in addresses(player.dash(granted["dash"]))}
     assert len(hls) == 3 * (SEGMENTS + 1)
     assert all(f"/v/{identifier}/job/" in address for address in hls)

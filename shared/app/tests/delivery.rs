@@ -12,11 +12,14 @@ use app::grant_playback::Wish;
 use app::problem::{Error, Problem};
 use app::read_decisions::read_decisions;
 use app::review_grants::ReviewMessage;
+use domain::abi;
 use domain::account::{Address, Wallet};
 use domain::binding::Binding;
 use domain::decision::Verdict::{No, Unknown, Yes};
 use domain::edge_token::{self, Refusal};
+use domain::fact::{Answer, EvmRead, Question};
 use domain::grant::{Carrier, EndReason, GrantId};
+use domain::number::U256;
 use domain::revocation::{Shard, shard_key};
 use domain::session::Holder;
 use domain::video::Stage;
@@ -209,6 +212,27 @@ async fn a_grant_that_can_not_be_written_down_leaves_nothing() {
             "{method}"
         );
         try_watch(&memory, Carrier::Path).await.unwrap();
+    }
+}
+
+/// Guard: `contains` in `renew_grant`: an end is written down by who ended it.
+#[tokio::test]
+async fn an_end_is_written_down_once_whoever_else_comes_upon_it() {
+    for rival in [false, true] {
+        let memory = scene();
+        let stream = watch(&memory, VIEWER, Carrier::Path).await.grant;
+        memory.holds(CONTRACT, VIEWER, No);
+        if rival {
+            let id = stream.id.clone();
+            memory.meanwhile("grant.end", move |memory| {
+                let ended = domain::grant::Ended { at: NOW, why: EndReason::Left };
+                memory.grants.lock().unwrap().get_mut(&id).unwrap().ended = Some(ended);
+            });
+        }
+        assert_eq!(slug(renew(&memory, &stream.token).await), "policy-refused");
+        let written = memory.keys.audit.lock().unwrap();
+        let ends = written.values().filter(|record| record.ended.is_some()).count();
+        assert_eq!(ends, usize::from(!rival));
     }
 }
 
@@ -567,6 +591,42 @@ async fn a_lapsed_lease_ends_its_grant() {
     tell_edge(&memory).await.unwrap();
     assert_eq!(end_of(&memory, &first.id), Some(EndReason::Lapsed));
     assert!(refused(&memory, &first.id));
+}
+
+/// Guard: `left` in `hold`. Else whoever bought the token that it sat on would end it.
+#[tokio::test]
+async fn a_stream_that_moves_to_another_token_leaves_its_place() {
+    let memory = scene();
+    let owned = |id: u8, owner: Address| {
+        let data = abi::call("ownerOf(uint256)", &[abi::uint(U256::from(id))]);
+        let read = EvmRead::Call { to: CONTRACT, data };
+        memory
+            .evm
+            .lock()
+            .unwrap()
+            .insert(read.clone(), Answer::Bytes(abi::address(owner).to_vec()));
+        memory.fact_memory.evict(&Question::Evm(1, read.clone()));
+        memory.facts.lock().unwrap().remove(&Question::Evm(1, read).key());
+    };
+    let mut value = policy(CONTRACT).to_json();
+    value["rule"]["ids"] = json!(["3", "4"]);
+    value["streams"] = json!({"per_token": 1});
+    memory.new_policy(Some(domain::policy::Policy::read(&value).unwrap()));
+    owned(3, VIEWER);
+    owned(4, VIEWER);
+    let stream = try_watch(&memory, Carrier::Path).await.unwrap().grant;
+    let places = || memory.grants.lock().unwrap()[&stream.id].leases.clone();
+    let (sold, left) = if places()[0].ends_with("/3") { (3, 4) } else { (4, 3) };
+    owned(sold, NEIGHBOUR);
+    renew(&memory, &stream.token).await.unwrap();
+    assert!(places()[0].ends_with(&format!("/{left}")), "{:?}", places());
+    let bought = watch(&memory, NEIGHBOUR, Carrier::Path).await.grant;
+    assert!(end_of(&memory, &stream.id).is_none() && end_of(&memory, &bought.id).is_none());
+    memory.now.store(NOW + 50, Ordering::SeqCst);
+    renew(&memory, &stream.token).await.unwrap();
+    renew(&memory, &bought.token).await.unwrap();
+    let sheets = memory.sheets.lock().unwrap();
+    assert!(sheets.values().all(|sheet| sheet.seats.len() == 1), "{sheets:?}");
 }
 
 #[tokio::test]
