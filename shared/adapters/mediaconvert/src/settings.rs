@@ -6,25 +6,25 @@ use aws_sdk_mediaconvert::types::{
     AacCodecProfile, AacCodingMode, AacRateControlMode, AacSettings, AacSpecification, AudioCodec,
     AudioCodecSettings, AudioDefaultSelection, AudioDescription, AudioSelector, AudioSelectorType,
     Av1BitDepth, Av1FramerateControl, Av1FramerateConversionAlgorithm, Av1QvbrSettings,
-    Av1RateControlMode, Av1SceneChangeDetect, Av1Settings, CmafCodecSpecification,
-    CmafEncryptionSettings, CmafEncryptionType, CmafGroupSettings,
-    CmafInitializationVectorInManifest, CmafKeyProviderType, CmafManifestCompression,
-    CmafManifestDurationFormat, CmafMpdProfile, CmafPtsOffsetHandlingForBFrames,
-    CmafSegmentControl, CmafSegmentLengthControl, CmafVideoCompositionOffsets,
-    CmafWriteDashManifest, CmafWriteHlsManifest, CmafWriteSegmentTimelineInRepresentation,
-    CmfcAudioDuration, CmfcIFrameOnlyManifest, CmfcSettings, ColorCorrector, ColorMetadata,
-    ColorSpace, ColorSpaceConversion, ColorSpaceUsage, ContainerSettings, ContainerType,
-    DashManifestStyle, DeinterlaceAlgorithm, Deinterlacer, DeinterlacerControl, DeinterlacerMode,
-    H264CodecLevel, H264CodecProfile, H264FramerateControl, H264FramerateConversionAlgorithm,
-    H264GopSizeUnits, H264InterlaceMode, H264ParControl, H264QualityTuningLevel, H264QvbrSettings,
-    H264RateControlMode, H264SceneChangeDetect, H264Settings, H265CodecLevel, H265CodecProfile,
-    H265FramerateControl, H265FramerateConversionAlgorithm, H265GopSizeUnits, H265InterlaceMode,
-    H265ParControl, H265QualityTuningLevel, H265QvbrSettings, H265RateControlMode,
-    H265SceneChangeDetect, H265Settings, H265WriteMp4PackagingType, HdrToSdrToneMapper, Input,
-    InputRotate, InputSampleRange, InputTimecodeSource, JobSettings, Output, OutputGroup,
-    OutputGroupSettings, OutputGroupType, SampleRangeConversion, ScalingBehavior,
-    SpekeKeyProviderCmaf, TimecodeConfig, TimecodeSource, VideoCodec, VideoCodecSettings,
-    VideoDescription, VideoPreprocessor, VideoSelector,
+    Av1RateControlMode, Av1Settings, CmafCodecSpecification, CmafEncryptionSettings,
+    CmafEncryptionType, CmafGroupSettings, CmafInitializationVectorInManifest, CmafKeyProviderType,
+    CmafManifestCompression, CmafManifestDurationFormat, CmafMpdProfile,
+    CmafPtsOffsetHandlingForBFrames, CmafSegmentControl, CmafSegmentLengthControl,
+    CmafVideoCompositionOffsets, CmafWriteDashManifest, CmafWriteHlsManifest,
+    CmafWriteSegmentTimelineInRepresentation, CmfcAudioDuration, CmfcIFrameOnlyManifest,
+    CmfcSettings, ColorCorrector, ColorMetadata, ColorSpace, ColorSpaceConversion, ColorSpaceUsage,
+    ContainerSettings, ContainerType, DashManifestStyle, DeinterlaceAlgorithm, Deinterlacer,
+    DeinterlacerControl, DeinterlacerMode, H264CodecLevel, H264CodecProfile, H264FramerateControl,
+    H264FramerateConversionAlgorithm, H264GopSizeUnits, H264InterlaceMode, H264ParControl,
+    H264QualityTuningLevel, H264QvbrSettings, H264RateControlMode, H264SceneChangeDetect,
+    H264Settings, H265CodecLevel, H265CodecProfile, H265FramerateControl,
+    H265FramerateConversionAlgorithm, H265GopSizeUnits, H265InterlaceMode, H265ParControl,
+    H265QualityTuningLevel, H265QvbrSettings, H265RateControlMode, H265SceneChangeDetect,
+    H265Settings, H265WriteMp4PackagingType, HdrToSdrToneMapper, Input, InputRotate,
+    InputSampleRange, InputTimecodeSource, JobSettings, Output, OutputGroup, OutputGroupSettings,
+    OutputGroupType, SampleRangeConversion, ScalingBehavior, SpekeKeyProviderCmaf, TimecodeConfig,
+    TimecodeSource, VideoCodec, VideoCodecSettings, VideoDescription, VideoPreprocessor,
+    VideoSelector,
 };
 use domain::conversion;
 use domain::ladder::{self, Gamut, Grid, Matrix, Picture, Rendition, Sound, Transfer};
@@ -306,7 +306,6 @@ fn av1(rendition: &Rendition, grid: &Grid) -> Av1Settings {
         .max_bitrate(number(rendition.max_kbps.saturating_mul(1000)))
         .bit_depth(Av1BitDepth::Bit8)
         .gop_size(f64::from(grid.segment_frames))
-        .scene_change_detect(Av1SceneChangeDetect::Disabled)
         .framerate_control(Av1FramerateControl::Specified)
         .framerate_numerator(number(grid.frame_rate.numerator))
         .framerate_denominator(number(grid.frame_rate.denominator))
