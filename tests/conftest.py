@@ -29,6 +29,8 @@ OWN_STATE = "STREAMGATE_STATE" not in os.environ
 RUN = int(os.environ.get("STREAMGATE_RUN", "0"))
 # Before anything reads them: the kit's clients take the edge's port from here.
 os.environ.setdefault("STREAMGATE_STATE", str(CACHE / (f"state-test-{RUN}" if RUN else "state-test")))
+if RUN:
+    os.environ.setdefault("STREAMGATE_CONTRACT_LOG", str(REPOSITORY / "target" / "test-output" / f"contract-seen-{RUN}.jsonl"))
 for name, port in (("ENGINE", 24566), ("CHAIN", 28545), ("EDGE", 28088), ("SOLANA", 28899)):
     os.environ.setdefault(f"STREAMGATE_{name}_PORT", str(port + 20 * RUN))
 # Ethereum's own number, so that policies and sign-in messages look as they will.

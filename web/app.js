@@ -568,8 +568,8 @@
 
   const notReady = async (mine, play) => {
     if (video.stage === "failed") {
-      const blameless = video.redrivable ? "; the film is not to blame, and whoever runs this stack can have it finished" : "";
-      return say("error", { eyebrow: "Transcode failed", headline: "This film could not be prepared", text: (video.reason ?? "No reason was given") + blameless });
+      const hope = video.redrivable ? "; whoever runs this stack may still have it finished" : "";
+      return say("error", { eyebrow: "Transcode failed", headline: "This film could not be prepared", text: (video.reason ?? "No reason was given") + hope });
     }
     if (video.stage === "deleting") {
       return say("missing", { headline: "This film is being deleted" });

@@ -124,8 +124,8 @@ HONOURED: dict[str, set | None] = {
 NEEDED = {
     "video": ("rateControlMode", "qvbrSettings", "maxBitrate", "gopSize", "framerateNumerator", "framerateDenominator",
               "framerateControl"),
-    "H_264": ("gopSizeUnits",),
-    "H_265": ("gopSizeUnits", "writeMp4PackagingType"),
+    "H_264": ("gopSizeUnits", "sceneChangeDetect"),
+    "H_265": ("gopSizeUnits", "sceneChangeDetect", "writeMp4PackagingType"),
     "AV1": ("bitDepth",),
     "audio": ("bitrate", "codingMode", "sampleRate"),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 use adapter_dynamodb::{Audit, Grants, Videos};
 use adapter_sqs::Sqs;
+use app::gate::Sharing;
 use app::ports::System;
 use app::renew_grant::renew_grant;
 use runtime::delivery::Delivery;
@@ -17,9 +18,11 @@ fn main() -> Result<(), runtime::Error> {
         let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
+        let every = environment.number("COOKIE_SECONDS")?.min(environment.number("LEASE_SECONDS")?);
+        let sharing = Sharing::of_renewals(gatehouse.freshness(), every);
         http::serve(move |request| async move {
             let token = http::grant_token(&request)?;
-            let gate = &gatehouse.gate_of_renewals().await?;
+            let gate = &gatehouse.gate(sharing).await?;
             let terms = &delivery.terms().await?;
             let (s, v) = (&System, videos);
             let playback = renew_grant(s, v, grants, edge, audit, gate, terms, token).await?;

@@ -44,12 +44,15 @@ pub async fn apply_revocations(
         orders.entry(shard_key(order.grant())).or_default().push(order);
     }
     let shards: Vec<_> = orders.keys().cloned().collect();
-    rewrite(clock, store, Some(&shards), |name, shard| {
-        for order in orders.get(name).into_iter().flatten() {
-            shard.add(order);
-        }
-    })
-    .await?;
+    // One write's worth after the other: the first need not wait for the last to be read.
+    for some in shards.chunks(MAX_STORE_WRITES) {
+        rewrite(clock, store, Some(some), |name, shard| {
+            for order in orders.get(name).into_iter().flatten() {
+                shard.add(order);
+            }
+        })
+        .await?;
+    }
     let size = store.size().await?;
     // Read by the stack's metric filter.
     tracing::info!(edge_store_bytes = size.bytes, edge_store_items = size.items, "edge store");
@@ -79,6 +82,13 @@ async fn rewrite(
             shard.prune(now);
             change(name, &mut shard);
             let after = shard.write(now);
+            if shard.is_crowded(&after) {
+                // Who reads this often may have somebody who ends streams in order to end others'.
+                tracing::warn!(
+                    shard = name,
+                    "grants that nobody ended are refused with those that were"
+                );
+            }
             if before != Some(&after) {
                 puts.insert(name.clone(), after);
             }

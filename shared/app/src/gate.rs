@@ -55,6 +55,17 @@ pub enum Sharing {
     All,
 }
 
+impl Sharing {
+    /// Of renewals that come each `every` seconds. The next one comes when what was read for the last is
+    /// too old, unless it is good for longer, or may stand in where a chain can't be read.
+    pub fn of_renewals(freshness: &Freshness, every: Seconds) -> Self {
+        match freshness.grace > 0 || freshness.event >= every {
+            true => Self::All,
+            false => Self::Nothing,
+        }
+    }
+}
+
 /// What one function remembers, and whose turn it is to ask.
 pub struct FactMemory {
     facts: Mutex<HashMap<Question, Fact>>,

@@ -36,7 +36,7 @@ struct OwnView {
     owner: Wallet,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Of a failed film: whether a redrive can finish it, because it is not to blame.
+    /// Of a failed film: whether a redrive may still finish it.
     #[serde(skip_serializing_if = "Option::is_none")]
     redrivable: Option<bool>,
     size: u64,

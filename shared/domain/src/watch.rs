@@ -194,7 +194,7 @@ impl Cursor {
     /// Follows other contracts from here on: what those did in the blocks so far was not looked at.
     pub fn watch(&mut self, watched: &str) {
         watched.clone_into(&mut self.watched);
-        self.marks.iter_mut().for_each(|mark| mark.more = true);
+        self.marks.iter_mut().for_each(forget);
     }
 
     /// Goes on to `mark`. The oldest marks are forgotten, and of too many touches that there were

@@ -298,7 +298,8 @@ fn h265(rendition: &Rendition, grid: &Grid) -> H265Settings {
         .build()
 }
 
-/// As [`h264`]. Its size of a GOP is in frames always, and its GOPs are closed.
+/// As [`h264`]. Its size of a GOP is in frames always; that the service would like one more than a multiple
+/// of eight can't be had, since all renditions are cut alike.
 fn av1(rendition: &Rendition, grid: &Grid) -> Av1Settings {
     Av1Settings::builder()
         .rate_control_mode(Av1RateControlMode::Qvbr)

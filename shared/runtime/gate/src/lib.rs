@@ -102,13 +102,9 @@ impl Gatehouse {
         })
     }
 
-    /// The gate of renewals. The next one comes when what is read now is too old for it, but not for
-    /// standing in where a chain can't be read.
-    ///
-    /// # Errors
-    /// As [`Self::gate`].
-    pub async fn gate_of_renewals(&self) -> Result<OpenGate<'_>, PortError> {
-        self.gate(if self.freshness.grace > 0 { Sharing::All } else { Sharing::Nothing }).await
+    /// How long facts are good for.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// What policies may name.

@@ -155,7 +155,8 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
             functions = (0..FUNCTIONS).map(|_| FactMemory::default()).collect();
             life = clock;
         }
-        if film == FILMS || at >= ends {
+        let begins = film == FILMS || at >= ends;
+        if begins {
             let pick = dice.roll(total);
             film = weights.partition_point(|sum| *sum <= pick);
             ends = at + FILM;
@@ -168,7 +169,10 @@ async fn play(store: &impl FactStore, yes: u64) -> Result<Value, Box<dyn std::er
             store,
             memory: &functions[function],
             freshness,
-            sharing: Sharing::All,
+            sharing: match begins {
+                true => Sharing::All,
+                false => Sharing::of_renewals(&freshness, RENEWAL),
+            },
         };
         let account = format!("eip155:1:{}", address(0xaa, viewer)).parse()?;
         let holders = [Holder::with_key(account)];
