@@ -39,12 +39,12 @@ async function allowed(event) {
 
 // Whether an entry ends this grant: alone, with all of its wallet's, or with all of its shard's, up to an epoch.
 function isRevoked(entries, grant) {
-    const handle = grant.slice(3, 16), issuedAt = grant.slice(16, 24), random = grant.slice(24);
+    const handle = grant.slice(3, 16), issuedAt = grant.slice(16, 24), mark = grant.slice(16, 32);
     return entries.some((entry) => {
         const all = /^(a|[0-9a-f]{13})=([0-9a-f]{8})~/.exec(entry);
         // Eight hex digits each, so that their order as text is that of the seconds.
         if (all) return (all[1] === 'a' || all[1] === handle) && issuedAt <= all[2];
-        return entry.startsWith(handle + '.' + random + '~');
+        return entry.startsWith(handle + '.' + mark + '~');
     });
 }
 

@@ -99,7 +99,7 @@ def events(scratch):
 def video(name: str, width: int, height: int) -> dict:
     h264 = {"RateControlMode": "QVBR", "QvbrSettings": {"QvbrQualityLevel": 7}, "MaxBitrate": 900_000, "GopSize": 50.0,
             "GopSizeUnits": "FRAMES", "GopClosedCadence": 1, "FramerateControl": "SPECIFIED", "FramerateNumerator": 25,
-            "FramerateDenominator": 1, "QualityTuningLevel": "SINGLE_PASS"}  # fmt: skip
+            "FramerateDenominator": 1, "QualityTuningLevel": "SINGLE_PASS", "SceneChangeDetect": "DISABLED"}  # fmt: skip
     return {
         "NameModifier": f"-{name}",
         "ContainerSettings": {"Container": "CMFC"},

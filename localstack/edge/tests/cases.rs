@@ -670,7 +670,7 @@ async fn the_signature_is_checked_before_the_function_runs() {
     let target_within = signed(&house, &format!("{{origin}}/v/{FILM}/*"));
     let (_, record) = house.get(&target_within, &[]).await;
     assert_eq!(record.refusal.unwrap().to_string(), "ResourceMismatch");
-    house.hold(&format!(";{}.{}~ffffffff", &GRANT[3..16], &GRANT[24..]));
+    house.hold(&format!(";{}.{}~ffffffff", &GRANT[3..16], &GRANT[16..32]));
     assert_eq!(house.get(&target, &[]).await.0.status, 403);
 }
 

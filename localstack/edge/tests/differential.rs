@@ -124,7 +124,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
 
 /// The live keys of a shard's value, unless it ends this grant.
 fn read_value(value: &str, grant: &str) -> Result<Vec<EdgeKey>, Reason> {
-    let (handle, issued_at, random) = (&grant[3..16], &grant[16..24], &grant[24..]);
+    let (handle, issued_at, mark) = (&grant[3..16], &grant[16..24], &grant[16..32]);
     let mut keys = Vec::new();
     let mut revoked = None;
     for entry in value.split(';') {
@@ -150,7 +150,7 @@ fn read_value(value: &str, grant: &str) -> Result<Vec<EdgeKey>, Reason> {
                 }
                 None => {
                     let (whose, which) = what.split_once('.').ok_or(Reason::BadValue)?;
-                    if whose == handle && which == random {
+                    if whose == handle && which == mark {
                         revoked = Some(Reason::RevokedGrant);
                     }
                     is_hex(whose, 13) && is_hex(which, 16)
@@ -624,7 +624,7 @@ fn spoil(dice: &mut Dice, made: &mut Made, fault: usize) -> Option<Reason> {
             refused(Refusal::UserAgent)
         }
         18 => {
-            made.add(&format!("{handle}.{}~{until:08x}", &made.claims.grant[24..]));
+            made.add(&format!("{handle}.{}~{until:08x}", &made.claims.grant[16..32]));
             Some(Reason::RevokedGrant)
         }
         19 => {

@@ -69,9 +69,10 @@ impl GrantId {
         Seconds::from_str_radix(&self.0[HANDLE..HANDLE + ISSUED], 16).unwrap_or_default()
     }
 
-    /// Which of those given in that second.
-    pub fn random(&self) -> &str {
-        &self.0[HANDLE + ISSUED..]
+    /// Which of its account's it is, as far as the edge need know: when it was given, and the first
+    /// half of what is random.
+    pub fn mark(&self) -> &str {
+        &self.0[HANDLE..HANDLE + 2 * ISSUED]
     }
 }
 
@@ -359,7 +360,7 @@ mod tests {
         let id = GrantId::new(account, 1_800_000_000, [0xab; 8]);
         assert_eq!(id.handle(), handle(account));
         assert_eq!(format!("{}{}", id.shard(), id.tail()), id.handle());
-        assert_eq!((id.issued_at(), id.random()), (1_800_000_000, "abababababababab"));
+        assert_eq!((id.issued_at(), id.mark()), (1_800_000_000, "6b49d200abababab"));
         assert_eq!(id.as_str().parse::<GrantId>().unwrap(), id);
         // sha256 of the CAIP-10 text, the address in lower case.
         let text = "eip155:1:0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";

@@ -2,13 +2,13 @@
 //!
 //! CloudFront's KeyValueStore holds one value for each of 4,096 shards of grants' names, so that one
 //! read tells a request all: `k=<key id>:<base64url>` for each live key of tokens,
-//! `<tail>.<random>~<until>` for a grant, `<tail>=<epoch>~<until>` for all that an account was given up to
+//! `<tail>.<mark>~<until>` for a grant, `<tail>=<epoch>~<until>` for all that an account was given up to
 //! `epoch`, and `a=<epoch>~<until>` for all of the shard. Times are 8 hex digits of Unix seconds; after
 //! `until` nothing that an entry tells of can be alive. Entries are joined by `;`.
 //!
 //! A value may have 1,024 bytes. Where it would be more, the account of which most grants are named is
-//! refused all that it has, then the next, and at last all of the shard: whoever is refused wrongly
-//! asks for a new grant and gets it. So the store can't overflow (4 of its 5 MB), whatever happens,
+//! refused all up to the one in their middle, and so on, and at last all of the shard: whoever is
+//! refused wrongly asks for a new grant and gets it. So the store can't overflow (4 of its 5 MB), whatever happens,
 //! and an account that ends hundreds of streams ends nobody else's. Whoever is let in by some thirty
 //! accounts of one shard, which can be sought out, can end the streams of that shard.
 
@@ -24,6 +24,8 @@ use std::fmt::Write;
 pub const MAX_VALUE: usize = 1024;
 /// How many shards there are.
 pub const SHARDS: usize = 4096;
+/// How long a time is, in hex digits.
+const TIME: usize = 8;
 /// How many keys of tokens may be live.
 pub const MAX_KEYS: usize = 2;
 
@@ -88,10 +90,8 @@ pub struct Shard {
     all: Option<Epoch>,
     /// By tail.
     wallets: BTreeMap<String, Epoch>,
-    /// By tail and random: until when.
+    /// By tail and mark: until when.
     grants: BTreeMap<(String, String), u32>,
-    /// The newest grant that was added, which clocks that differ may have given later than now.
-    newest: u32,
 }
 
 impl std::fmt::Debug for Shard {
@@ -131,8 +131,9 @@ impl Shard {
                     tail => drop(shard.wallets.insert(tail.to_owned(), epoch)),
                 }
             } else {
-                let (tail, random) = what.split_once('.').ok_or(NoShard)?;
-                shard.grants.insert((tail.to_owned(), random.to_owned()), until);
+                let (tail, mark) = what.split_once('.').ok_or(NoShard)?;
+                time(mark.get(..TIME).unwrap_or_default())?;
+                shard.grants.insert((tail.to_owned(), mark.to_owned()), until);
             }
         }
         Ok(shard)
@@ -146,7 +147,6 @@ impl Shard {
 
     /// Adds an order of this shard.
     pub fn add(&mut self, revocation: &Revocation) {
-        self.newest = self.newest.max(small(revocation.grant().issued_at()));
         match revocation {
             Revocation::Grant { grant, until } => {
                 let epoch = small(grant.issued_at());
@@ -156,7 +156,7 @@ impl Shard {
                     known.until = known.until.max(small(*until));
                     return;
                 }
-                let entry = (grant.tail().to_owned(), grant.random().to_owned());
+                let entry = (grant.tail().to_owned(), grant.mark().to_owned());
                 let known = self.grants.entry(entry).or_default();
                 *known = small(*until).max(*known);
             }
@@ -180,26 +180,26 @@ impl Shard {
         let before = |epoch: &Epoch| grant.issued_at() <= Seconds::from(epoch.epoch);
         self.all.as_ref().is_some_and(before)
             || self.wallets.get(grant.tail()).is_some_and(before)
-            || self.grants.contains_key(&(grant.tail().to_owned(), grant.random().to_owned()))
+            || self.grants.contains_key(&(grant.tail().to_owned(), grant.mark().to_owned()))
     }
 
-    /// The value, at most [`MAX_VALUE`] bytes; where it would be more, all grants up to `now` of some
-    /// accounts are refused, or of all.
+    /// The value, at most [`MAX_VALUE`] bytes; where it would be more, some grants are refused that
+    /// nobody ended: those of an account up to one that was, or all up to `now`.
     pub fn write(&self, now: Seconds) -> String {
-        let now = small(now).max(self.newest);
         let mut shard = self.clone();
         loop {
             let text = shard.text();
             if text.len() <= MAX_VALUE {
                 return text;
             }
-            if !shard.fold(now) {
+            if !shard.fold() {
                 break;
             }
         }
-        let until = shard.wallets.values().chain(&shard.all).map(|epoch| epoch.until).max();
-        let all = Some(Epoch { epoch: now, until: until.unwrap_or(u32::MAX) });
-        Self { keys: shard.keys, all, ..Self::default() }.text()
+        // Clocks differ: what was given a second from now is ended as well.
+        let now = Epoch { epoch: small(now), until: 0 };
+        let all = shard.wallets.values().chain(&shard.all).copied().fold(now, Epoch::join);
+        Self { keys: shard.keys, all: Some(all), ..Self::default() }.text()
     }
 
     /// Whether a value that was written of it refuses more than it does.
@@ -207,17 +207,23 @@ impl Shard {
         value != self.text()
     }
 
-    /// Puts the account in the place of its grants, of which most are named; false if none is.
-    fn fold(&mut self, now: u32) -> bool {
+    /// Puts the account of which most grants are named in the place of the older half of them; false
+    /// if none is named.
+    fn fold(&mut self) -> bool {
         let mut named: BTreeMap<&str, usize> = BTreeMap::new();
         for (tail, _) in self.grants.keys() {
             *named.entry(tail).or_default() += 1;
         }
         let most = named.into_iter().max_by_key(|(_, grants)| *grants);
         let Some(tail) = most.map(|(tail, _)| tail.to_owned()) else { return false };
-        let theirs = self.grants.extract_if(.., |(of, _), _| *of == tail);
+        // In the order of their marks, which is that of time.
+        let marks: Vec<_> =
+            self.grants.keys().filter(|(of, _)| *of == tail).map(|(_, mark)| given(mark)).collect();
+        let epoch = marks[(marks.len() - 1) / 2];
+        let theirs =
+            self.grants.extract_if(.., |(of, mark), _| *of == tail && given(mark) <= epoch);
         let until = theirs.map(|(_, until)| until).max().unwrap_or_default();
-        self.refuse(tail, Epoch { epoch: now, until });
+        self.refuse(tail, Epoch { epoch, until });
         true
     }
 
@@ -244,11 +250,16 @@ impl Shard {
         for (tail, Epoch { epoch, until }) in &self.wallets {
             put(format_args!("{tail}={epoch:08x}~{until:08x}"));
         }
-        for ((tail, random), until) in &self.grants {
-            put(format_args!("{tail}.{random}~{until:08x}"));
+        for ((tail, mark), until) in &self.grants {
+            put(format_args!("{tail}.{mark}~{until:08x}"));
         }
         text
     }
+}
+
+/// When a grant was given, by its mark.
+fn given(mark: &str) -> u32 {
+    mark.get(..TIME).and_then(|text| time(text).ok()).unwrap_or(u32::MAX)
 }
 
 fn small(time: Seconds) -> u32 {
@@ -256,7 +267,7 @@ fn small(time: Seconds) -> u32 {
 }
 
 fn time(text: &str) -> Result<u32, NoShard> {
-    let plain = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let plain = text.len() == TIME && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     plain.then(|| u32::from_str_radix(text, 16).ok()).flatten().ok_or(NoShard)
 }
 
@@ -320,7 +331,6 @@ mod tests {
         assert_eq!(value.matches("k=k1:").count(), 2, "the keys stay");
     }
 
-    /// Clocks differ: what was given a second from now, and ended, stays refused.
     #[test]
     fn what_was_given_by_a_clock_ahead_is_folded_as_well() {
         let mut shard = Shard::default();
@@ -350,7 +360,8 @@ mod tests {
             assert!(shard.is_revoked(&own) && shard.is_revoked(&other));
             assert!(!shard.is_revoked(&grant(2, 100, 2)) && !shard.is_revoked(&grant(3, 1, 1)));
         }
-        assert!(shard.is_revoked(&grant(1, 400, 251)) && !shard.is_revoked(&grant(1, 401, 251)));
+        // Nor the one that it watches now.
+        assert!(!shard.is_revoked(&grant(1, 400, 251)));
         shard.prune(949);
         assert!(shard.is_revoked(&grant(1, 100, 0)) && !shard.is_revoked(&other));
     }

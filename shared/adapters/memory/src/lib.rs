@@ -194,7 +194,8 @@ impl Clock for Memory {
 
 impl Random for Memory {
     fn bytes<const N: usize>(&self) -> [u8; N] {
-        let count = self.counter.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        // The first four bytes tell them apart, as they do of what is random.
+        let count = (self.counter.fetch_add(1, Ordering::SeqCst) as u32).to_be_bytes();
         let mut bytes = [0; N];
         for (byte, count) in bytes.iter_mut().zip(count.iter().cycle()) {
             // With letters among the hex digits.
