@@ -28,8 +28,8 @@ def group(stack) -> list[str]:
 def rotated(stack, as_creator, player, video):
     """A playback and all keys from before a rotation of every kind, which has just begun.
 
-    The owner's: other tests end so many grants of the holder's that the edge, whose entry for a wallet has room for some
-    twenty, may refuse all of the holder's at once, and those that are live ask again.
+    The owner's: other tests end so many grants of the holder's that the edge, whose value has room for some twenty, may
+    refuse all that were given before one of them, and those that are live ask again.
     """
     before = {kind: inside.keyring(stack, secret) for kind, secret in KINDS.items()}
     tracks = player.hls(as_creator.playback(video["id"])["hls"])

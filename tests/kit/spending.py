@@ -57,7 +57,7 @@ class Tap:
 
     def __init__(self, engine: str):
         self.counted = Spent()
-        # Units by action and table or bucket: what to look at when a cost is too high.
+        # Units by what was called: where to look when a cost is too high.
         self.calls: collections.Counter[str] = collections.Counter()
         self.lock = threading.Lock()
         tap, (host, port) = self, (urlsplit(engine).hostname, urlsplit(engine).port)
@@ -130,11 +130,7 @@ class Tap:
         if service == "dynamodb" and status == 200:
             consumed = json.loads(content).get("ConsumedCapacity", [])
             units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
-            units = max(units, least(action, body))
-            spent["dynamodb_read" if action in DYNAMODB_READS else "dynamodb_write"] += units
-            asked = json.loads(body)
-            tables = [asked["TableName"]] if "TableName" in asked else list(asked.get("RequestItems", {}))
-            action = f"{action} {' '.join(tables)}"
+            spent["dynamodb_read" if action in DYNAMODB_READS else "dynamodb_write"] += max(units, least(action, body))
         elif service == "s3":
             spent["s3_get" if method in ("GET", "HEAD") else "s3_put"] += 1
         elif service == "sqs" and action.startswith("SendMessage"):
@@ -142,7 +138,13 @@ class Tap:
             spent["sqs_fifo_request" if b".fifo" in body else "sqs_request"] += 3
         with self.lock:
             self.counted.update(spent)
-            self.calls[action] += sum(spent.values())
+            self.calls[what(service, action or method, body)] += sum(spent.values())
+
+
+def what(service: str, action: str, body: bytes) -> str:
+    """A call, in a reader's words: a table's name tells more than a service's."""
+    asked = json.loads(body) if service == "dynamodb" else {}
+    return " ".join([action, asked.get("TableName") or " ".join(asked.get("RequestItems", {})) or service])
 
 
 def least(action: str, body: bytes) -> float:

@@ -97,6 +97,12 @@ async fn who_shares_nothing_neither_looks_nor_leaves() {
     }
 }
 
+#[test]
+fn renewals_share_what_is_good_at_the_next_one_or_may_stand_in() {
+    let of = |event, grace| Sharing::of_renewals(&Freshness { event, grace, ..FRESHNESS }, 120);
+    assert_eq!((of(119, 0), of(120, 0), of(0, 1)), (Sharing::Nothing, Sharing::All, Sharing::All));
+}
+
 /// Guard: `Fact::is_known` where facts are kept.
 #[tokio::test]
 async fn what_could_not_be_learned_is_not_remembered() {

@@ -320,6 +320,9 @@ mod tests {
         for grant in &refused {
             shard.add(&Revocation::Grant { grant: grant.clone(), until: 900 });
         }
+        // Also by a clock that is behind the one that gave them.
+        let behind = Shard::read(&shard.write(90)).unwrap();
+        assert!(refused.iter().all(|grant| behind.is_revoked(grant)));
         let value = shard.write(200);
         assert!(value.len() <= MAX_VALUE, "{value}");
         let shard = Shard::read(&value).unwrap();
