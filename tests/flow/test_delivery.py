@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
 import time
+from functools import partial
 
 import httpx
 import pytest
@@ -311,6 +313,21 @@ def test_the_owner_reads_what_was_decided(as_creator, as_holder, as_stranger, vi
     assert as_creator.ask("GET", f"/v1/videos/{video['id']}/decisions", params={"before": "9" * 60}).status_code == 422
     earlier = as_creator.decisions(video["id"], before="2000")
     assert earlier == {"decisions": []}
+
+
+def test_that_a_stream_goes_on_stands_in_the_log_with_what_it_rests_on(stack, player, as_holder, video):
+    viewer = Viewer(player, as_holder, video["id"], "path")
+    assert viewer.renew().status_code == 200
+    inside.send(stack, "Review", {"review": "grants", "ids": [viewer.grant["id"]]})
+    for function in ("GrantRenew", "GrantReview"):
+        told = inside.wait_until(partial(decisions_told, stack, function, viewer.grant["id"]), 20, f"{function} told nothing")[0]
+        assert (told["video"], told["accounts"], told["verdict"]) == (video["id"], [as_holder.wallet.account], "yes")
+        assert re.fullmatch("[0-9a-f]{64}", told["policy"]) and told["facts"][0]["block"]["hash"].startswith("0x")
+
+
+def decisions_told(stack, function: str, grant: str) -> list[dict]:
+    lines = (json.loads(line) for line in stack.log_lines(function) if '"decision"' in line)
+    return [record for record in (json.loads(line["record"]) for line in lines) if record["grant"] == grant]
 
 
 def test_a_receipt_is_verified_offline(stack, player, as_holder, video, tmp_path):

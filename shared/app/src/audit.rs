@@ -1,7 +1,8 @@
 //! What the gate decided, for ever: who, which video, by which policy, on what facts, and when.
 //!
-//! Written down is each decision of the gate that lets in, refuses or ends. One that lets a stream
-//! go on as it does is not: that it goes on is what the grant's own record says.
+//! Each decision of the gate that lets in, refuses or ends is kept in a table. One that lets a stream
+//! go on, or could not be made, is told to the log: there are six in half an hour of each viewer, and a
+//! write of each would cost more than all else that they cost.
 
 use crate::ports::{PortError, Random};
 use domain::Seconds;
@@ -40,6 +41,14 @@ impl AuditRecord {
     pub fn of_end(random: &impl Random, receipt: Receipt, grant: &GrantId, why: EndReason) -> Self {
         let receipt = Receipt { grant: Some(grant.to_string()), until: None, ..receipt };
         Self { ended: Some(why), ..Self::new(random, receipt) }
+    }
+
+    /// Tells the log of a decision that leaves a grant as it is. There are no functions that could
+    /// read, change or remove what stands there.
+    pub fn tell(random: &impl Random, receipt: Receipt, grant: &GrantId) {
+        let receipt = Receipt { grant: Some(grant.to_string()), ..receipt };
+        let record = serde_json::to_string(&Self::new(random, receipt)).unwrap_or_default();
+        tracing::info!(record, "decision");
     }
 
     /// Its place among the records of its video: by time, then by `id`.

@@ -39,16 +39,17 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
         _ => return Err(Problem::GrantInvalid.into()),
     };
     let decision = decide(system, gate, &video, &grant.wallets, &grant.assets).await;
+    let origin = &terms.signer.origin;
+    let receipt = Receipt::new(origin, &video, &grant.wallets, &decision, system.now());
     // What is not known ends nothing.
     if decision.verdict == Verdict::No {
-        let origin = &terms.signer.origin;
-        let receipt = Receipt::new(origin, &video, &grant.wallets, &decision, system.now());
         let (id, why) = (grant.grant.clone(), EndReason::Refused);
         if end(system, grants, revocations, vec![grant], why).await?.contains(&id) {
             audit.append(&AuditRecord::of_end(system, receipt, &id, why)).await?;
         }
         return Err(refusal(decision));
     }
+    AuditRecord::tell(system, receipt, &grant.grant);
     if decision.verdict == Verdict::Unknown {
         return Err(refusal(decision));
     }

@@ -148,9 +148,8 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
                 decision = decide(system, gate, video, &grant.wallets, &grant.assets).await;
             }
             let review = review(message, lost, grant, video, &decision);
-            let receipt = matches!(review, Review::End(_))
-                .then(|| Receipt::new(origin, video, &grant.wallets, &decision, system.now()));
-            (grant, receipt, review)
+            let receipt = Receipt::new(origin, video, &grant.wallets, &decision, system.now());
+            (grant, Some(receipt), review)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -161,16 +160,20 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     let mut unknown = 0;
     for (grant, receipt, review) in reviewed {
         match review {
+            Review::End(why) => {
+                receipts.extend(receipt.map(|receipt| (&grant.grant, receipt)));
+                ending.entry(why as u8).or_insert((why, Vec::new())).1.push(grant.clone());
+                continue;
+            }
             Review::Keep(after) if after.differs(grant) => {
                 // Whoever ended it meanwhile is right.
                 grants.renew(&after).await?;
             }
             Review::Keep(_) => {}
             Review::Unknown => unknown += 1,
-            Review::End(why) => {
-                receipts.extend(receipt.map(|receipt| (&grant.grant, receipt)));
-                ending.entry(why as u8).or_insert((why, Vec::new())).1.push(grant.clone());
-            }
+        }
+        if let Some(receipt) = receipt {
+            AuditRecord::tell(system, receipt, &grant.grant);
         }
     }
     let ended: usize = ending.values().map(|(_, grants)| grants.len()).sum();
