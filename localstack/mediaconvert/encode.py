@@ -93,8 +93,14 @@ def _graph(order: Order, frames: int) -> str:
     # A picture stands until the next one, at the constant rate; the film's last one may have to stand a little longer.
     graph = "[0:V:0]" + ("bwdif=send_frame:auto:interlaced," if order.deinterlace else "")
     graph += f"fps={numerator}/{denominator}:start_time=0,tpad=stop_mode=clone:stop=2,trim=end_frame={frames},"
+    matrix, sample_range = order.matrix, order.sample_range
+    if order.tone_map:
+        # Like the service's, a curve of its own: 203 cd/m² is white, and what is brighter is bent under it.
+        graph += f"zscale=t=linear:npl=203{f':rin={sample_range}' if sample_range else ''},format=gbrpf32le,tonemap=mobius,"
+        graph += "zscale=p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p,sidedata=delete,"
+        matrix, sample_range = "bt709", "limited"
     graph += f"split={len(order.videos)}" + "".join(f"[s{index}]" for index in range(len(order.videos)))
-    meant = "".join(f":{name}={value}" for name, value in (("in_color_matrix", order.matrix), ("in_range", order.sample_range)) if value)
+    meant = "".join(f":{name}={value}" for name, value in (("in_color_matrix", matrix), ("in_range", sample_range)) if value)
     for index, video in enumerate(order.videos):
         graph += (
             f";[s{index}]scale={video.width}:{video.height}:flags=bicubic{meant}:out_color_matrix=bt709:out_range=limited,setsar=1,"

@@ -74,6 +74,7 @@ HONOURED: dict[str, set | None] = {
     f"{PREPROCESSORS}.deinterlacer.control": {"NORMAL"},
     f"{PREPROCESSORS}.deinterlacer.mode": {"DEINTERLACE"},
     f"{PREPROCESSORS}.colorCorrector.colorSpaceConversion": {"FORCE_709"},
+    f"{PREPROCESSORS}.colorCorrector.hdrToSdrToneMapper": {"PRESERVE_DETAILS"},
     f"{PREPROCESSORS}.colorCorrector.sampleRangeConversion": {"LIMITED_RANGE_SQUEEZE"},
     **{
         f"{codec}.{name}": allowed
@@ -168,6 +169,8 @@ class Order:
     out_base: str
     segment_seconds: int
     deinterlace: bool
+    # From high brightness to ordinary.
+    tone_map: bool
     # As `in_color_matrix` and `in_range` of ffmpeg's scaler; empty: as the frames say.
     matrix: str
     sample_range: str
@@ -227,6 +230,7 @@ def read(request: dict) -> Order:
         out_base=out_base,
         segment_seconds=cmaf["segmentLength"],
         deinterlace=False,
+        tone_map=False,
         matrix={"REC_601": "bt601", "REC_709": "bt709"}.get(selector.get("colorSpace", "FOLLOW"), ""),
         sample_range={"FULL_RANGE": "full", "LIMITED_RANGE": "limited"}.get(selector.get("sampleRange", "FOLLOW"), ""),
     )
@@ -243,7 +247,9 @@ def read(request: dict) -> Order:
             raise Refused("BadRequestException", f"{OUTPUT}: a CMAF output holds one picture or one sound")
         if picture is not None:
             order.videos.append(_video(modifier, picture))
-            order.deinterlace |= "deinterlacer" in picture.get("videoPreprocessors", {})
+            preprocessors = picture.get("videoPreprocessors", {})
+            order.deinterlace |= "deinterlacer" in preprocessors
+            order.tone_map |= "hdrToSdrToneMapper" in preprocessors.get("colorCorrector", {})
         else:
             order.audios.append(_audio(modifier, sounds[0], selectors))
     if not order.videos:

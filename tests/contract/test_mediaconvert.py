@@ -321,6 +321,8 @@ UNHONOURED = [
     (("Settings", "OutputGroups", 0, "OutputGroupSettings", "CmafGroupSettings", "Encryption"), SPEKE),
     (("Settings", "Inputs", 0, "VideoSelector", "Rotate"), "DEGREES_90"),
     (("Settings", "Inputs", 0, "VideoSelector", "ColorSpace"), "HDR10"),
+    (("Settings", "OutputGroups", 0, "Outputs", 0, "VideoDescription", "VideoPreprocessors"),
+     {"ColorCorrector": {"HdrToSdrToneMapper": "VIBRANT"}}),
     (("Settings", "Inputs", 0, "InputClippings"), [{"StartTimecode": "00:00:01:00"}]),
     (("AccelerationSettings",), {"Mode": "ENABLED"}),
     (("HopDestinations",), [{"Queue": "Default", "WaitMinutes": 10}]),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+from urllib.parse import urljoin
+
 import botocore.exceptions
 import pytest
 
 from tests.flow.test_iam import credentials, refusal
+from tests.flow.test_images import CUE, tile
 from tests.kit import inside, media
+from tests.kit.film import make_film, tool
 from tests.kit.player import addresses, decode, probe, segment_start
 
 # The stack is deployed anew for these, and once more after them.
@@ -90,9 +95,10 @@ def test_one_job_makes_all_renditions_and_its_progress_is_shown(stack, service, 
     assert all(len({track["done"] for track in each["tracks"]}) <= 2 for each in progress)
     assert any(each.get("seconds_left", -1) >= 0 for each in progress)
     record = inside.record(stack, identifier)
-    assert (record["tasks_done"], record["tasks_total"], record["conversion"]["attempt"]) == (3, 3, 1)
+    assert (record["tasks_done"], record["tasks_total"], record["conversion"]["attempt"]) == (6, 6, 1)
     assert record["conversion"]["job"] == job["Id"]
-    assert set(inside.tasks(stack, identifier)) == {"360p-00001", "720p-00001", "audio"}
+    images = {f"images-{number:05}" for number in (1, 2, 3)}
+    assert set(inside.tasks(stack, identifier)) == {"360p-00001", "720p-00001", "audio"} | images
 
 
 def test_every_track_has_every_frame_and_decodes_without_a_warning(converted, as_holder, tracks, player, tmp_path):
@@ -164,6 +170,48 @@ def test_hls_and_dash_name_the_services_own_files_and_only_who_is_granted_gets_t
     assert frames.status_code == 200 and "#EXT-X-BYTERANGE:" in frames.text
 
 
+def test_our_workers_make_its_poster_and_its_storyboard(converted, as_holder, player, tmp_path):
+    granted = as_holder.playback(converted[0])
+    cues = CUE.findall(player.get(granted["storyboard"]).text)
+    # Chunks are of one segment in tests, with a sheet each.
+    assert [cue[0] for cue in cues] == ["00:00:00.000", "00:00:04.000", "00:00:08.000"]
+    pictures = []
+    for sheet in player.fetch([urljoin(granted["storyboard"], cue[2]) for cue in cues]):
+        path = tmp_path / "sheet.jpg"
+        path.write_bytes(sheet.raise_for_status().content)
+        pictures.append(tile(path))
+    assert len(set(pictures)) == 3
+    poster = tmp_path / "poster.jpg"
+    address = urljoin(granted["poster"], player.get(granted["poster"]).headers["Location"])
+    poster.write_bytes(player.get(address).raise_for_status().content)
+    assert (probe(poster)["width"], probe(poster)["height"]) == (1280, 720)
+
+
+# Greys of 0, 10, 100, 203, 1000 and 4000 cd/m² by SMPTE ST 2084, of ten bits.
+GREYS = (64, 327, 509, 573, 723, 855)
+
+
+def test_a_film_of_high_brightness_is_brought_to_ordinary(as_creator, as_holder, player, policy, tmp_path):
+    tags = "limited:color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
+    luma = "+".join(f"{grey}*eq(floor(X/64),{index})" for index, grey in enumerate(GREYS))
+    picture = f"color=gray:size=384x216:rate=25:duration=4,format=yuv420p10le,geq=lum='{luma}':cb=512:cr=512,setparams=range={tags}"
+    command = [tool("ffmpeg"), "-v", "error", "-f", "lavfi", "-i", picture, "-c:v", "libx265", "-x265-params", "log-level=error"]
+    film = tmp_path / "bright.mp4"
+    subprocess.run([*command, "-preset", "ultrafast", "-tag:v", "hvc1", str(film)], check=True)
+    assert probe(film)["color_transfer"] == "smpte2084"
+    video = as_creator.upload(film, "Bright", policy)["id"]
+    as_creator.wait_for_stage(video, timeout=120)
+    (track,) = player.hls(as_holder.playback(video)["hls"])
+    whole = player.save(track, tmp_path / "whole.mp4")
+    assert decode(whole) == "" and probe(whole)["color_transfer"] == "bt709"
+    show = [tool("ffmpeg"), "-v", "error", "-i", str(whole), "-frames:v", "1", "-f", "rawvideo", "-"]
+    row = subprocess.run(show, check=True, capture_output=True).stdout[384 * 108 : 384 * 109]
+    shown = [row[32 + 64 * index] for index in range(len(GREYS))]
+    # White in print is nearly white, what is brighter still stands out, and nothing is cut off before.
+    assert shown == sorted(shown) and shown[0] <= 18 and 195 < shown[3] < shown[4] - 5 <= 235, shown
+    as_creator.delete(video)
+
+
 def test_messages_again_and_out_of_order_change_nothing(stack, service, converted):
     identifier = converted[0]
     (job,) = jobs(service, identifier)
@@ -185,10 +233,6 @@ def test_messages_again_and_out_of_order_change_nothing(stack, service, converte
 
 def test_two_sounds_and_a_turned_picture_come_out_as_planned(as_creator, as_holder, player, policy, tmp_path):
     """A portrait film in a landscape file, with a commentary and 5.1."""
-    import subprocess
-
-    from tests.kit.film import make_film, tool
-
     plain, turned = make_film(tmp_path / "plain.mp4", seconds=4, size="640x360", rate=25), tmp_path / "turned.mp4"
     six = "sine=frequency=440:sample_rate=48000:duration=4,aformat=channel_layouts=5.1"
     command = [tool("ffmpeg"), "-v", "error", "-y", "-display_rotation", "90", "-i", str(plain), "-f", "lavfi", "-i", six]

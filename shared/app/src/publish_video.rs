@@ -4,7 +4,7 @@
 use crate::ports::{Change, Clock, Event, Events, MediaStore, PortError, TaskStore, VideoStore};
 use crate::sign_playlist::render;
 use domain::Seconds;
-use domain::ladder::{Grid, TranscodePlan};
+use domain::ladder::{Grid, Maker, TranscodePlan};
 use domain::presentation::{
     EncodedTrack, Growing, KEY_FRAMES_SUFFIX, Links, MANIFEST_FILE, MULTIVARIANT_FILE,
     PRESENTATION_FILE, Piece, Presentation, TEXT_FILE, Track, TrackKind, text_segment_file,
@@ -47,8 +47,12 @@ pub async fn publish_video(
     if !video.is_open() {
         return Ok(());
     }
-    let pieces: Vec<Piece> =
-        tasks.list(id).await?.into_iter().filter_map(|task| task.output).flatten().collect();
+    let tasks = tasks.list(id).await?;
+    // All at once, as its job makes it: the images that our workers make are waited for.
+    if plan.maker == Maker::Job && tasks.iter().any(|task| task.output.is_none()) {
+        return Ok(());
+    }
+    let pieces: Vec<Piece> = tasks.into_iter().filter_map(|task| task.output).flatten().collect();
     // As if the whole film had been there when it was planned: then no part of it lies in what
     // players take for the future.
     let length = plan.grid.duration_seconds().ceil() as Seconds;

@@ -11,7 +11,7 @@ use app::ports::{Event, MediaError, PortError};
 use app::read_video::read_video;
 use domain::conversion::{Conversion, JobState, MOST_ATTEMPTS};
 use domain::label::Label;
-use domain::ladder::{Maker, Probe, TextStream};
+use domain::ladder::{Maker, Probe, TextStream, TranscodePlan};
 use domain::video::Stage;
 use serde_json::json;
 use std::sync::atomic::Ordering;
@@ -32,17 +32,35 @@ async fn delete(m: &Memory) {
     delete_video(m, m, m, m, m, Some(m), m, m, &session(CREATOR), VIDEO).await.unwrap();
 }
 
-/// A video whose first job is submitted.
+/// What our workers do of every film.
+const IMAGES: [&str; 2] = ["images-00001", "images-00003"];
+
+/// A video whose first job is submitted, and whose images our workers have made.
 async fn submitted() -> Memory {
     let memory = Memory::with_video(Stage::Uploaded);
     plan(&memory).await.unwrap();
     assert_eq!(memory.take_convert_messages(), [ConvertMessage::Convert(VIDEO.into())]);
     convert(&memory).await.unwrap();
+    assert_eq!(work_ours(&memory).await, IMAGES);
+    memory.take_publish_messages();
     memory
+}
+
+/// Does all that waits for our own workers; its names.
+async fn work_ours(memory: &Memory) -> Vec<String> {
+    let messages = memory.take_task_messages();
+    for message in &messages {
+        work(memory, message).await.unwrap();
+    }
+    messages.into_iter().map(|message| message.task).collect()
 }
 
 fn jobs(memory: &Memory) -> Vec<JobState> {
     memory.jobs.lock().unwrap().values().map(|job| job.state.clone()).collect()
+}
+
+fn plan_of(memory: &Memory) -> TranscodePlan {
+    memory.video().unwrap().plan.unwrap()
 }
 
 fn conversion(memory: &Memory) -> Conversion {
@@ -53,14 +71,13 @@ fn conversion(memory: &Memory) -> Conversion {
 async fn one_job_makes_a_film_that_is_published_as_any_other() {
     let memory = submitted().await;
     let video = memory.video().unwrap();
-    assert_eq!((video.stage, video.tasks_total), (Stage::Transcoding, 3));
+    assert_eq!((video.stage, video.tasks_done, video.tasks_total), (Stage::Transcoding, 2, 5));
     assert_eq!(video.plan.as_ref().unwrap().maker, Maker::Job);
-    assert!(memory.take_task_messages().is_empty());
     follow(&memory, &memory.job_is("job-1", 1, JobState::Complete)).await.unwrap();
     assert_eq!(memory.take_publish_messages().len(), 1);
     publish(&memory).await.unwrap();
     let video = memory.video().unwrap();
-    assert_eq!((video.stage, video.tasks_done), (Stage::Ready, 3));
+    assert_eq!((video.stage, video.tasks_done), (Stage::Ready, 5));
     assert_eq!(memory.told(), [Event::VideoReady { video: VIDEO.into() }]);
     let playlist = memory.objects.lock().unwrap()[&format!("v/{VIDEO}/720p.m3u8")].clone();
     let playlist = String::from_utf8(playlist).unwrap();
@@ -94,7 +111,7 @@ async fn every_message_thrice_and_out_of_order_has_each_effect_once() {
         convert(&memory).await.unwrap();
     }
     let video = memory.video().unwrap();
-    assert_eq!((video.stage, video.tasks_done), (Stage::Ready, 3));
+    assert_eq!((video.stage, video.tasks_done), (Stage::Ready, 5));
     assert_eq!(memory.told(), [Event::VideoReady { video: VIDEO.into() }]);
     assert_eq!(jobs(&memory), [JobState::Complete]);
 }
@@ -282,7 +299,7 @@ async fn progress_is_the_jobs_own() {
 }
 
 #[tokio::test]
-async fn texts_are_our_own_workers() {
+async fn texts_and_images_are_our_own_workers_and_waited_for() {
     let memory = Memory::with_video(Stage::Uploaded);
     let (codec, label) = ("subrip".to_owned(), Label::default());
     let stream = TextStream { stream: 0, codec, default: false, label };
@@ -292,11 +309,26 @@ async fn texts_are_our_own_workers() {
     follow(&memory, &memory.job_is("job-1", 1, JobState::Complete)).await.unwrap();
     publish(&memory).await.unwrap();
     assert_eq!(memory.stage(), Some(Stage::Transcoding));
-    let m = &memory;
-    for message in memory.take_task_messages() {
-        assert_eq!(message.task, "text-1");
-        work(m, &message).await.unwrap();
+    assert_eq!(work_ours(&memory).await, ["text-1", IMAGES[0], IMAGES[1]]);
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.stage(), Some(Stage::Ready));
+    let stored = memory.object_names();
+    let sheet = format!("v/{VIDEO}/storyboard/{}/00001.jpg", plan_of(&memory).digest());
+    for name in [&format!("v/{VIDEO}/poster.jpg"), &format!("v/{VIDEO}/storyboard.vtt"), &sheet] {
+        assert!(stored.contains(name), "{name}: {stored:?}");
     }
+}
+
+/// Guard: of a job's film nothing is shown before all tasks are done, the images' too.
+#[tokio::test]
+async fn a_film_whose_images_are_late_is_not_ready_without_them() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    convert(&memory).await.unwrap();
+    follow(&memory, &memory.job_is("job-1", 1, JobState::Complete)).await.unwrap();
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.stage(), Some(Stage::Transcoding));
+    work_ours(&memory).await;
     publish(&memory).await.unwrap();
     assert_eq!(memory.stage(), Some(Stage::Ready));
 }
@@ -306,8 +338,8 @@ async fn texts_are_our_own_workers() {
 async fn a_stack_that_changes_its_mind_changes_new_films_only() {
     let memory = Memory::with_video(Stage::Uploaded);
     plan(&memory).await.unwrap();
-    let m = &memory;
-    let again = arrange::plan(m).await;
+    memory.take_task_messages();
+    let again = arrange::plan(&memory).await;
     assert!(again.is_err() && memory.take_task_messages().is_empty());
     let ours = Memory::with_video(Stage::Uploaded);
     let m = &ours;

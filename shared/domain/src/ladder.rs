@@ -464,7 +464,7 @@ impl Grid {
 pub enum Work {
     /// Encode a chunk of the picture: a run of segments, decoded once for some renditions.
     Video {
-        /// What to make.
+        /// What to make; none where a job makes them, and images are all there is to do.
         renditions: Vec<Rendition>,
         /// Where to cut.
         grid: Grid,
@@ -494,11 +494,16 @@ pub enum Work {
 }
 
 impl Work {
-    /// Its name, unique in a plan: `360p+720p-00001` by the first segment, `audio`, `text-1`.
+    /// Its name, unique in a plan: `360p+720p-00001` by the first segment, `images-00001`, `audio`,
+    /// `text-1`.
     pub fn name(&self) -> String {
         match self {
-            Self::Video { segments, .. } => {
-                format!("{}-{:05}", self.tracks().join("+"), segments.start + 1)
+            Self::Video { renditions, segments, .. } => {
+                let made = match renditions.is_empty() {
+                    true => String::from("images"),
+                    false => self.tracks().join("+"),
+                };
+                format!("{made}-{:05}", segments.start + 1)
             }
             Self::Audio { .. } | Self::Text { .. } => self.tracks().concat(),
         }
@@ -541,7 +546,7 @@ pub struct TranscodePlan {
     pub grid: Grid,
     /// From the smallest to the largest, codec by codec.
     pub renditions: Vec<Rendition>,
-    /// How many segments a task of the picture encodes.
+    /// How many segments a task of the picture has.
     pub chunk_segments: u64,
     /// Whether each rendition has tasks of its own; else all of a codec share theirs.
     pub split: bool,
@@ -557,7 +562,7 @@ pub struct TranscodePlan {
     /// The subtitles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<Text>,
-    /// Who makes pictures and sound; texts are always our own workers'.
+    /// Who makes pictures and sound; texts and images are always our own workers'.
     #[serde(default, skip_serializing_if = "is_default")]
     pub maker: Maker,
     /// How its segments are encrypted, if they are.
@@ -568,17 +573,21 @@ pub struct TranscodePlan {
 impl TranscodePlan {
     /// The same for one job, which makes every track in one go: so each track is one work. It makes
     /// no Opus, which MediaConvert does not write in CMAF
-    /// (docs.aws.amazon.com/mediaconvert/latest/ug/reference-codecs-containers.html), and no images.
+    /// (docs.aws.amazon.com/mediaconvert/latest/ug/reference-codecs-containers.html).
     #[must_use]
     pub fn for_job(mut self) -> Self {
-        let chunk_segments = self.grid.segments();
         self.sounds.retain(|sound| sound.codec == AudioCodec::Aac);
-        Self { maker: Maker::Job, split: true, chunk_segments, images: None, ..self }
+        Self { maker: Maker::Job, split: true, ..self }
     }
 
     /// Whether our own workers do it.
     pub fn is_ours(&self, work: &Work) -> bool {
-        self.maker == Maker::Tasks || matches!(work, Work::Text { .. })
+        let is_apart = match work {
+            Work::Video { renditions, .. } => renditions.is_empty(),
+            Work::Audio { .. } => false,
+            Work::Text { .. } => true,
+        };
+        self.maker == Maker::Tasks || is_apart
     }
 
     /// One per task, in the order in which viewers need them: sound and subtitles, and then the
@@ -592,18 +601,24 @@ impl TranscodePlan {
             true => self.renditions.chunks(1).collect(),
             false => by_codec(&self.renditions).collect(),
         };
-        let (all, step) = (self.grid.segments(), self.chunk_segments.max(1));
-        let mut start = 0;
-        while start < all {
-            let segments = start..all.min(start + step);
-            works.extend((0..).zip(&groups).map(|(index, group)| Work::Video {
-                renditions: group.to_vec(),
-                grid: self.grid,
-                segments: segments.clone(),
-                picture: self.picture,
-                images: self.images.filter(|_| index == 0),
-            }));
-            start += step;
+        let video = |segments: &Range<u64>, renditions: &[Rendition], images| Work::Video {
+            renditions: renditions.to_vec(),
+            grid,
+            segments: segments.clone(),
+            picture: self.picture,
+            images,
+        };
+        let all = grid.segments();
+        if self.maker == Maker::Job {
+            works.extend(groups.iter().map(|group| video(&(0..all), group, None)));
+        }
+        for segments in runs(all, self.chunk_segments) {
+            match self.maker {
+                Maker::Tasks => works.extend((0..).zip(&groups).map(|(index, group)| {
+                    video(&segments, group, self.images.filter(|_| index == 0))
+                })),
+                Maker::Job => works.extend(self.images.map(|i| video(&segments, &[], Some(i)))),
+            }
         }
         works
     }
@@ -737,6 +752,12 @@ fn images(width: u32, height: u32, grid: &Grid) -> Images {
         poster_segment: (tenth / grid.segment_seconds()) as u64,
         tile: within(TILE_SIDE),
     }
+}
+
+/// Runs of so many segments; the last may be shorter.
+fn runs(all: u64, length: u64) -> impl Iterator<Item = Range<u64>> {
+    let length = length.max(1);
+    (0..all.div_ceil(length)).map(move |run| run * length..all.min((run + 1) * length))
 }
 
 /// Runs of renditions of one codec.
@@ -891,17 +912,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_job_has_one_work_to_a_track_and_texts_stay_ours() {
+    fn a_job_has_one_work_to_a_track_and_texts_and_images_stay_ours() {
         let ours = plan(&Probe { texts: vec![text(0)], ..probe(1280, 720) }, &LIMITS).unwrap();
         let plan = ours.clone().for_job();
         let works = plan.works();
         let names: Vec<_> = works.iter().map(Work::name).collect();
-        assert_eq!(names, ["audio", "text-1", "360p-00001", "720p-00001"]);
+        assert_eq!(names, ["audio", "text-1", "360p-00001", "720p-00001", "images-00001"]);
         let mine: Vec<_> = works.iter().filter(|work| plan.is_ours(work)).map(Work::name).collect();
-        assert_eq!(mine, ["text-1"]);
+        assert_eq!(mine, ["text-1", "images-00001"]);
         assert!(works.iter().all(|work| ours.is_ours(work)));
         // Neither plan's segments are the other's.
         assert_ne!(plan.digest(), ours.digest());
+        let long = super::plan(&Probe { duration_seconds: 130.0, ..probe(1280, 720) }, &LIMITS);
+        let names: Vec<_> = long.unwrap().for_job().works().iter().map(Work::name).collect();
+        let images = ["images-00001", "images-00016", "images-00031"];
+        assert_eq!(names, ["audio", "360p-00001", "720p-00001", images[0], images[1], images[2]]);
     }
 
     fn probe(width: u32, height: u32) -> Probe {

@@ -116,7 +116,12 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
 /// How long before a chunk its source is read, in seconds, try after try: a film's pictures are in
 /// another order than its packets, and not every container finds a key frame at once. The last one
 /// is the whole film.
-pub(crate) const MARGINS: [f64; 4] = [1.0, 12.0, 90.0, f64::INFINITY];
+const MARGINS: [f64; 4] = [1.0, 12.0, 90.0, f64::INFINITY];
+
+/// The margins for a piece of work. Of images alone no frames are counted: they begin with the second.
+pub(crate) fn margins(work: &Work) -> &'static [f64] {
+    if work.tracks().is_empty() { &MARGINS[1..] } else { &MARGINS }
+}
 
 pub(crate) fn encode(
     source: &[String],
@@ -203,7 +208,11 @@ fn pictures(
          tpad=stop_mode=clone:stop={hold},trim=start_pts={start}:end_pts={end},setpts=PTS-{start},",
     );
     let mut picture = picture;
-    if let Some(toned) = toned(renditions, picture) {
+    // Where there are renditions, whatever the images: a rendition is the same in every chunk.
+    let size =
+        largest(renditions.iter().map(|&Rendition { width, height, .. }| Size { width, height }))
+            .or_else(|| largest(stills.iter().map(|still| still.size)));
+    if let Some(toned) = size.and_then(|size| toned(size, picture)) {
         graph += &format!("{toned},");
         picture = Picture::default();
     }
@@ -325,17 +334,19 @@ const PQ_WHITE: f64 = 0.580_689;
 const HLG_PEAK: f64 = 1.0;
 const HLG_WHITE: f64 = 0.75;
 
+fn largest(sizes: impl Iterator<Item = Size>) -> Option<Size> {
+    sizes.max_by_key(|size| (size.width, size.height))
+}
+
 /// High brightness to ordinary, once for all renditions at the largest size. The curve bends what
 /// is bright down under white and leaves the rest alone; the scaler then knows how to leave the
 /// transfer and the gamut. None for a source that is ordinary.
-fn toned(renditions: &[Rendition], picture: Picture) -> Option<String> {
+fn toned(Size { width, height }: Size, picture: Picture) -> Option<String> {
     let (peak, white) = match picture.transfer {
         Transfer::Sdr => return None,
         Transfer::Pq => (PQ_PEAK, PQ_WHITE),
         Transfer::Hlg => (HLG_PEAK, HLG_WHITE),
     };
-    let largest = renditions.iter().max_by_key(|rendition| (rendition.width, rendition.height))?;
-    let Rendition { width, height, .. } = largest;
     let (from, gamut) = (samples(picture), gamut(picture));
     let curve = curve(peak, white);
     // What frames say of the display they were made on is no longer so, and would steer the scaler.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use adapter_ffmpeg::Ffmpeg;
-use domain::ladder::{Ceilings, Extras, Limits, TranscodePlan, Work, plan};
+use domain::ladder::{Ceilings, Extras, Limits, Picture, TranscodePlan, Transfer, Work, plan};
 use domain::presentation::{EncodedTrack, Piece};
 use tempfile::TempDir;
 use tools::{output, tools};
@@ -200,6 +200,33 @@ async fn the_poster_is_not_the_darkness_before_the_film() {
     let plain = directory.path().join("poster.png").to_string_lossy().into_owned();
     run("ffmpeg", &["-v", "error", "-y", "-i", &path, &plain]);
     assert!(close(lumas(&plain)[0], 156), "{:?}", lumas(&plain));
+}
+
+/// In ordinary brightness and in high, which is brought down before.
+#[tokio::test]
+async fn beside_a_job_the_same_images_are_made_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = film(&directory);
+    for transfer in [Transfer::Sdr, Transfer::Pq] {
+        let mut plan = planned(&source).await;
+        plan.picture = Picture { transfer, ..plan.picture };
+        plan.renditions.truncate(1);
+        plan.sounds.clear();
+        let output = directory.path().join(format!("{transfer:?}"));
+        encoded(&source, &plan, &output).await;
+        let mut beside = plan.clone().for_job();
+        beside.renditions.clear();
+        assert!(encoded(&source, &beside, &output).await.is_empty());
+        let read = |task: &str, file: &str| std::fs::read(output.join(task).join(file)).unwrap();
+        for (task, file) in [
+            ("00001", "poster.jpg"),
+            ("00001", "storyboard/00001.jpg"),
+            ("00002", "storyboard/00002.jpg"),
+        ] {
+            let (alone, with) = (format!("images-{task}"), format!("180p-{task}"));
+            assert_eq!(read(&alone, file), read(&with, file), "{file}, {transfer:?}");
+        }
+    }
 }
 
 #[tokio::test]

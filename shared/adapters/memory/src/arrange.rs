@@ -316,7 +316,8 @@ impl Memory {
         let plan = lock(&self.videos).get(VIDEO).and_then(|video| video.plan.clone());
         for work in plan.iter().flat_map(domain::ladder::TranscodePlan::works) {
             let is_video = matches!(work, Work::Video { .. });
-            let names = conversion::names(work.tracks()[0], is_video);
+            let Some(track) = work.tracks().first().copied() else { continue };
+            let names = conversion::names(track, is_video);
             for file in [&names.init, &names.segment(1), &names.segment(2)] {
                 objects.insert(format!("{folder}/{file}"), vec![0; crate::MADE_UP_BYTES]);
             }
