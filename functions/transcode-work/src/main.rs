@@ -5,9 +5,9 @@ use adapter_eventbridge::EventBridge;
 use adapter_ffmpeg::Ffmpeg;
 use adapter_s3::S3;
 use adapter_sqs::Sqs;
-use app::plan_transcode::{Failure, TaskMessage, fail};
+use app::plan_transcode::TaskMessage;
 use app::ports::System;
-use app::run_task::run_task;
+use app::run_task::{give_up, run_task};
 use runtime::queue;
 use runtime::settings::ContentKeys;
 
@@ -29,15 +29,12 @@ fn main() -> Result<(), runtime::Error> {
             let done = run_task(
                 &System, videos, tasks, uploads, media, content, ffmpeg, next, events, &task,
             );
-            if let Err(error) = done.await {
-                if message.is_last_attempt() {
-                    let reason = format!("the part {} could not be encoded", task.task);
-                    let failure = Failure::GaveUp(&reason);
-                    fail(&System, videos, events, &task.video, failure).await?;
+            match done.await {
+                Err(cause) if message.is_last_attempt() => {
+                    give_up(&System, videos, tasks, next, events, &task, cause).await
                 }
-                return Err(error);
+                done => done,
             }
-            Ok(())
         })
         .await
     })

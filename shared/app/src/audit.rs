@@ -1,10 +1,11 @@
-//! What the gate decided, for ever: who, which video, by which policy, on what facts, and when.
+//! What the gate decided: who, which video, by which policy, on what facts, and when.
 //!
-//! Each decision of the gate that lets in, refuses or ends is kept in a table. One that lets a stream
-//! go on, or could not be made, is told to the log: there are six in half an hour of each viewer, and a
-//! write of each would cost more than all else that they cost.
+//! Each decision of the gate that lets in, refuses or ends is kept in a table, for ever. One that
+//! leaves a stream as it is, is told to the log, for as long as that is kept: half an hour by cookies
+//! has six of them, and they would be more writes than all others.
 
 use crate::ports::{PortError, Random};
+use crate::problem::{Error, Problem};
 use domain::Seconds;
 use domain::grant::{EndReason, GrantId};
 use domain::receipt::Receipt;
@@ -41,6 +42,24 @@ impl AuditRecord {
     pub fn of_end(random: &impl Random, receipt: Receipt, grant: &GrantId, why: EndReason) -> Self {
         let receipt = Receipt { grant: Some(grant.to_string()), until: None, ..receipt };
         Self { ended: Some(why), ..Self::new(random, receipt) }
+    }
+
+    /// Writes down that no place was free for whom the policy lets in.
+    ///
+    /// # Errors
+    /// When the log can't be written.
+    pub(crate) async fn append_full(
+        random: &impl Random,
+        audit: &impl AuditLog,
+        held: &Result<(), Error>,
+        receipt: &Receipt,
+    ) -> Result<(), PortError> {
+        match held {
+            Err(Error::Problem(Problem::StreamsFull(_))) => {
+                audit.append(&Self::new(random, receipt.clone())).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells the log of a decision that leaves a grant as it is. There are no functions that could

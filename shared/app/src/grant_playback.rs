@@ -98,9 +98,7 @@ pub async fn grant_playback<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSt
         if let Some(streams) = limits(&video, &grant) {
             let places = (streams, &*decision.tokens, terms.lease);
             let held = hold(system, grants, revocations, places, &mut grant).await;
-            if let Err(Error::Problem(Problem::StreamsFull(_))) = &held {
-                audit.append(&AuditRecord::new(system, receipt.clone())).await?;
-            }
+            AuditRecord::append_full(system, audit, &held, &receipt).await?;
             held?;
         }
         if let Err(error) = grants.create(&grant).await {

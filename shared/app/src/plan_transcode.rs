@@ -107,7 +107,7 @@ pub async fn plan_transcode(
         };
         // What is encrypted is made by our own workers: a job would leave it plain.
         if conversions.is_some() && plan.encryption.is_none() {
-            plan = plan.for_job();
+            plan = plan.for_job(limits);
         }
         let change = Change::Transcoding { plan, duration_seconds: probe.duration_seconds };
         videos.advance(id, &BEFORE, &change, clock.now()).await?;

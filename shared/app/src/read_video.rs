@@ -97,7 +97,10 @@ impl Progress {
         Some(Self {
             tracks: plan.tracks().into_iter().map(track).collect(),
             watchable_seconds: shown as f64 / plan.grid.frame_rate.value(),
-            seconds_left: (taken * total.saturating_sub(done)).checked_div(done),
+            // What is left when a job is done, it does not know.
+            seconds_left: (taken * total.saturating_sub(done))
+                .checked_div(done)
+                .filter(|_| done < total),
         })
     }
 }

@@ -49,18 +49,21 @@ pub async fn renew_grant<E: EvmChains, S: SolanaChains, P: Plugins, F: FactStore
         }
         return Err(refusal(decision));
     }
-    AuditRecord::tell(system, receipt, &grant.grant);
     if decision.verdict == Verdict::Unknown {
+        AuditRecord::tell(system, receipt, &grant.grant);
         return Err(refusal(decision));
     }
     let mut renewed = grant.decided(&decision, video.policy_revision);
     if let Some(streams) = limits(&video, &grant) {
         let places = (streams, &*decision.tokens, terms.lease);
-        hold(system, grants, revocations, places, &mut renewed).await?;
+        let held = hold(system, grants, revocations, places, &mut renewed).await;
+        AuditRecord::append_full(system, audit, &held, &receipt).await?;
+        held?;
     }
     // Most renewals change nothing that is written down: a read is all they cost.
     if renewed.differs(&grant) && !grants.renew(&renewed).await? {
         return Err(Problem::GrantInvalid.into());
     }
+    AuditRecord::tell(system, receipt, &grant.grant);
     deliver(terms, &video, &renewed, &token, system.now())
 }

@@ -158,7 +158,7 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
     let mut ending: BTreeMap<u8, (EndReason, Vec<Grant>)> = BTreeMap::new();
     let mut receipts = BTreeMap::new();
     let mut unknown = 0;
-    for (grant, receipt, review) in reviewed {
+    for (grant, mut receipt, review) in reviewed {
         match review {
             Review::End(why) => {
                 receipts.extend(receipt.map(|receipt| (&grant.grant, receipt)));
@@ -170,7 +170,13 @@ pub async fn review_grants<E: EvmChains, S: SolanaChains, P: Plugins, F: FactSto
                 grants.renew(&after).await?;
             }
             Review::Keep(_) => {}
-            Review::Unknown => unknown += 1,
+            Review::Unknown => {
+                unknown += 1;
+                // Or it would say what a decision says that is too old.
+                if let Some(receipt) = &mut receipt {
+                    receipt.verdict = Verdict::Unknown;
+                }
+            }
         }
         if let Some(receipt) = receipt {
             AuditRecord::tell(system, receipt, &grant.grant);

@@ -45,7 +45,11 @@ pub async fn run_task(
     if task.output.is_none() {
         let source = uploads.source_url(&source_key(id), SOURCE_LIFETIME).await?;
         let encoded = match transcoder.encode(&source, &task.work).await {
-            Ok(encoded) => encoded,
+            Ok(encoded) => Some(encoded),
+            Err(MediaError::Refused(reason)) if is_extra(&task.work) => {
+                tracing::error!(video = id, task = name, reason, "images are left out");
+                None
+            }
             Err(MediaError::Refused(reason)) => {
                 return fail(clock, videos, events, id, Failure::Refused(&reason)).await;
             }
@@ -61,12 +65,45 @@ pub async fn run_task(
             }
             None => None,
         };
-        let pieces =
-            store(media, id, &plan.digest(), &task.work, sealing.as_ref(), encoded).await?;
+        let pieces = match encoded {
+            Some(encoded) => {
+                store(media, id, &plan.digest(), &task.work, sealing.as_ref(), encoded).await?
+            }
+            None => Vec::new(),
+        };
         tasks.finish(id, name, &pieces, clock.now()).await?;
     }
     // Also when it was finished before: the one who did may have died before sending this.
     queue.send(&PublishMessage { video: id.clone(), task: name.clone() }).await
+}
+
+/// After the last attempt at a task: its film fails, and a redrive may still finish it.
+///
+/// # Errors
+/// `cause`, unless the film goes on; and when the store, the queue or the bus can't be written.
+pub async fn give_up(
+    clock: &impl Clock,
+    videos: &impl VideoStore,
+    tasks: &impl TaskStore,
+    queue: &impl Queue<PublishMessage>,
+    events: &impl Events,
+    message: &TaskMessage,
+    cause: PortError,
+) -> Result<(), PortError> {
+    let TaskMessage { video: id, task: name } = message;
+    if tasks.get(id, name).await?.is_some_and(|task| is_extra(&task.work)) {
+        tracing::error!(video = id, task = name, %cause, "images are left out");
+        tasks.finish(id, name, &[], clock.now()).await?;
+        return queue.send(&PublishMessage { video: id.clone(), task: name.clone() }).await;
+    }
+    let reason = format!("the part {name} could not be encoded");
+    fail(clock, videos, events, id, Failure::GaveUp(&reason)).await?;
+    Err(cause)
+}
+
+/// Whether a film is one without it: images that are made beside a job.
+fn is_extra(work: &Work) -> bool {
+    work.tracks().is_empty()
 }
 
 /// How the segments of pictures and sound are encrypted.

@@ -9,6 +9,7 @@ use app::follow_job::{JobEvent, JobNews, follow_job};
 use app::plan_transcode::{ConvertMessage, plan_transcode};
 use app::ports::{Event, MediaError, PortError};
 use app::read_video::read_video;
+use app::run_task::give_up;
 use domain::conversion::{Conversion, JobState, MOST_ATTEMPTS};
 use domain::label::Label;
 use domain::ladder::{Maker, Probe, TextStream, TranscodePlan};
@@ -166,6 +167,29 @@ async fn a_lost_event_is_mended_by_the_message_that_is_sent_again() {
     convert(&memory).await.unwrap();
     publish(&memory).await.unwrap();
     assert_eq!(memory.stage(), Some(Stage::Ready));
+}
+
+/// Guards: `is_extra` where a task is refused, and where it is given up.
+#[tokio::test]
+async fn images_that_cannot_be_made_are_left_out() {
+    let memory = Memory::with_video(Stage::Uploaded);
+    plan(&memory).await.unwrap();
+    convert(&memory).await.unwrap();
+    follow(&memory, &memory.job_is("job-1", 1, JobState::Complete)).await.unwrap();
+    let messages = memory.take_task_messages();
+    let refused = MediaError::Refused("damaged".into());
+    memory.encode_errors.lock().unwrap().push_back(refused);
+    work(&memory, &messages[0]).await.unwrap();
+    memory.encode_errors.lock().unwrap().push_back(MediaError::Failed("no memory".into()));
+    let cause = work(&memory, &messages[1]).await.unwrap_err();
+    assert_eq!(memory.stage(), Some(Stage::Transcoding));
+    let m = &memory;
+    memory.take_publish_messages();
+    give_up(m, m, m, m, m, &messages[1], cause).await.unwrap();
+    assert_eq!(memory.take_publish_messages().len(), 1);
+    publish(&memory).await.unwrap();
+    assert_eq!(memory.stage(), Some(Stage::Ready));
+    assert!(!memory.object_names().iter().any(|name| name.ends_with(".jpg")));
 }
 
 #[tokio::test]

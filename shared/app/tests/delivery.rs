@@ -625,8 +625,14 @@ async fn a_stream_that_moves_to_another_token_leaves_its_place() {
     memory.now.store(NOW + 50, Ordering::SeqCst);
     renew(&memory, &stream.token).await.unwrap();
     renew(&memory, &bought.token).await.unwrap();
-    let sheets = memory.sheets.lock().unwrap();
+    let sheets = memory.sheets.lock().unwrap().clone();
     assert!(sheets.values().all(|sheet| sheet.seats.len() == 1), "{sheets:?}");
+    // They swap: the place is the other's still, and that the stream finds none is written down.
+    let before = memory.keys.audit.lock().unwrap().len();
+    owned(left, NEIGHBOUR);
+    owned(sold, VIEWER);
+    assert_eq!(slug(renew(&memory, &stream.token).await), "streams-full");
+    assert_eq!(memory.keys.audit.lock().unwrap().len(), before + 1);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use adapter_memory::Memory;
 use adapter_memory::arrange::{LIMITS, VIDEO, at_once, film, plan, plan_within, publish, work};
 use app::plan_transcode::{Failure, TaskMessage, fail};
 use app::ports::{Event, MediaError};
+use app::run_task::give_up;
 use domain::label::{Label, Purpose};
 use domain::ladder::{Ceilings, Probe, TextStream};
 use domain::video::Stage;
@@ -430,9 +431,15 @@ async fn a_tool_that_fails_is_tried_again() {
     plan(&memory).await.unwrap();
     let failed = MediaError::Failed("killed".into());
     memory.encode_errors.lock().unwrap().push_back(failed);
-    assert!(work(&memory, &message(SECOND)).await.is_err());
+    let cause = work(&memory, &message(SECOND)).await.unwrap_err();
     assert_eq!(memory.stage(), Some(Stage::Transcoding));
     assert_eq!(memory.told(), []);
+    // And after the last attempt.
+    let m = &memory;
+    assert!(give_up(m, m, m, m, m, &message(SECOND), cause).await.is_err());
+    let video = memory.video().unwrap();
+    assert_eq!((video.stage, video.redrivable), (Stage::Failed, true));
+    assert_eq!(video.reason.unwrap(), format!("the part {SECOND} could not be encoded"));
 }
 
 #[tokio::test]

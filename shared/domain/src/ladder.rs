@@ -450,6 +450,11 @@ impl Grid {
         self.frames.div_ceil(u64::from(self.segment_frames.max(1)))
     }
 
+    /// How many segments come nearest to so many seconds; at least one.
+    fn segments_in(&self, seconds: f64) -> u64 {
+        ((seconds / self.segment_seconds()).round() as u64).max(1)
+    }
+
     /// The frames of a run of segments.
     pub fn frames_of(&self, segments: &Range<u64>) -> Range<u64> {
         let border =
@@ -573,11 +578,13 @@ pub struct TranscodePlan {
 impl TranscodePlan {
     /// The same for one job, which makes every track in one go: so each track is one work. It makes
     /// no Opus, which MediaConvert does not write in CMAF
-    /// (docs.aws.amazon.com/mediaconvert/latest/ug/reference-codecs-containers.html).
+    /// (docs.aws.amazon.com/mediaconvert/latest/ug/reference-codecs-containers.html). Images are our
+    /// own workers', in chunks of the usual length however much there would be to encode.
     #[must_use]
-    pub fn for_job(mut self) -> Self {
+    pub fn for_job(mut self, limits: &Limits) -> Self {
         self.sounds.retain(|sound| sound.codec == AudioCodec::Aac);
-        Self { maker: Maker::Job, split: true, ..self }
+        let chunk_segments = self.grid.segments_in(limits.chunk_seconds as f64);
+        Self { maker: Maker::Job, split: true, chunk_segments, ..self }
     }
 
     /// Whether our own workers do it.
@@ -821,7 +828,7 @@ fn chunks(grid: &Grid, renditions: &[Rendition], picture: Picture, longest: f64)
     let alone = greatest(&mut renditions.iter().map(cost)) + toned;
     let split = together > alone && TASK_MEGAPIXELS / together < SHORTEST_CHUNK_SECONDS;
     let seconds = (TASK_MEGAPIXELS / if split { alone } else { together }).min(longest);
-    (((seconds / grid.segment_seconds()).round() as u64).max(1), split)
+    (grid.segments_in(seconds), split)
 }
 
 /// The nearest standard rate. Above 60 it is halved first: 120 becomes 60 and 100 becomes 50, by
@@ -908,13 +915,13 @@ pub(crate) mod tests {
 
     /// Nine seconds of 720p with sound.
     pub(crate) fn plan_of_job() -> TranscodePlan {
-        plan(&probe(1280, 720), &LIMITS).unwrap().for_job()
+        plan(&probe(1280, 720), &LIMITS).unwrap().for_job(&LIMITS)
     }
 
     #[test]
     fn a_job_has_one_work_to_a_track_and_texts_and_images_stay_ours() {
         let ours = plan(&Probe { texts: vec![text(0)], ..probe(1280, 720) }, &LIMITS).unwrap();
-        let plan = ours.clone().for_job();
+        let plan = ours.clone().for_job(&LIMITS);
         let works = plan.works();
         let names: Vec<_> = works.iter().map(Work::name).collect();
         assert_eq!(names, ["audio", "text-1", "360p-00001", "720p-00001", "images-00001"]);
@@ -924,7 +931,7 @@ pub(crate) mod tests {
         // Neither plan's segments are the other's.
         assert_ne!(plan.digest(), ours.digest());
         let long = super::plan(&Probe { duration_seconds: 130.0, ..probe(1280, 720) }, &LIMITS);
-        let names: Vec<_> = long.unwrap().for_job().works().iter().map(Work::name).collect();
+        let names: Vec<_> = long.unwrap().for_job(&LIMITS).works().iter().map(Work::name).collect();
         let images = ["images-00001", "images-00016", "images-00031"];
         assert_eq!(names, ["audio", "360p-00001", "720p-00001", images[0], images[1], images[2]]);
     }

@@ -58,19 +58,24 @@ pub struct Storyboard {
     pub tile: Size,
     /// How many are on a sheet.
     pub sheet_tiles: u64,
+    /// How many there are; 0 in films of before this was noted. A job may cut one segment more.
+    #[serde(default)]
+    pub tiles: u64,
 }
 
 impl Storyboard {
     pub(crate) fn new(digest: &str, plan: &TranscodePlan, tile: Size) -> Self {
         let folder = track_folder(STORYBOARD, digest);
-        Self { folder, tile, sheet_tiles: plan.chunk_segments.max(1) }
+        let (sheet_tiles, tiles) = (plan.chunk_segments.max(1), plan.grid.segments());
+        Self { folder, tile, sheet_tiles, tiles }
     }
 }
 
 /// The track; none of a film without tiles.
 pub fn track(film: &Presentation, links: &Links) -> Option<String> {
-    let Storyboard { folder, tile: Size { width, height }, sheet_tiles } =
+    let Storyboard { folder, tile: Size { width, height }, sheet_tiles, tiles } =
         film.storyboard.as_ref()?;
+    let last = tiles.checked_sub(1).unwrap_or(u64::MAX);
     let (width, height) = (u64::from(*width), u64::from(*height));
     let encoded = &film.videos().next()?.encoded;
     let mut text = String::from("WEBVTT\n");
@@ -78,6 +83,7 @@ pub fn track(film: &Presentation, links: &Links) -> Option<String> {
     for (number, segment) in (0u64..).zip(&encoded.segments) {
         ticks += segment.duration_ticks;
         let end = segment_time(ticks, encoded.timescale) / 1000;
+        let number = number.min(last);
         let tile = number % (*sheet_tiles).max(1);
         let sheet = links.file(folder, &sheet_file(number - tile));
         let (x, y) = (tile % COLUMNS * width, tile / COLUMNS * height);
@@ -103,7 +109,8 @@ mod tests {
         let mut film = film();
         assert_eq!(track(&film, &Links::relative()), None);
         let tile = Size { width: 160, height: 90 };
-        film.storyboard = Some(Storyboard { folder: "storyboard/ab".into(), tile, sheet_tiles: 2 });
+        let folder = "storyboard/ab".to_owned();
+        film.storyboard = Some(Storyboard { folder, tile, sheet_tiles: 2, tiles: 3 });
         let expected = "\
 WEBVTT
 
@@ -129,9 +136,15 @@ storyboard/ab/00003.jpg#xywh=0,0,160,90
         let tile = Size { width: 160, height: 90 };
         let segment = film.tracks[0].encoded.segments[0];
         film.tracks[0].encoded.segments = vec![segment; 7];
-        film.storyboard = Some(Storyboard { folder: "s".into(), tile, sheet_tiles: 60 });
+        let board = Storyboard { folder: "s".into(), tile, sheet_tiles: 60, tiles: 0 };
+        film.storyboard = Some(board.clone());
         let text = track(&film, &Links::relative()).unwrap();
         assert!(text.ends_with("00001.jpg#xywh=160,90,160,90\n"), "{text}");
+        // One segment more than tiles, at a sheet's end: the last picture stands for it.
+        film.storyboard = Some(Storyboard { sheet_tiles: 6, tiles: 6, ..board });
+        let text = track(&film, &Links::relative()).unwrap();
+        assert_eq!(text.matches("00001.jpg#xywh=0,90,160,90\n").count(), 2, "{text}");
+        assert!(!text.contains("00007.jpg"), "{text}");
         assert_eq!((rows(0), rows(5), rows(6), rows(15)), (1, 1, 2, 3));
     }
 }

@@ -116,12 +116,7 @@ pub(crate) fn probe(source: &[String], url: &str) -> Vec<String> {
 /// How long before a chunk its source is read, in seconds, try after try: a film's pictures are in
 /// another order than its packets, and not every container finds a key frame at once. The last one
 /// is the whole film.
-const MARGINS: [f64; 4] = [1.0, 12.0, 90.0, f64::INFINITY];
-
-/// The margins for a piece of work. Of images alone no frames are counted: they begin with the second.
-pub(crate) fn margins(work: &Work) -> &'static [f64] {
-    if work.tracks().is_empty() { &MARGINS[1..] } else { &MARGINS }
-}
+pub(crate) const MARGINS: [f64; 4] = [1.0, 12.0, 90.0, f64::INFINITY];
 
 pub(crate) fn encode(
     source: &[String],
@@ -198,7 +193,11 @@ fn pictures(
     picture: Picture,
 ) -> String {
     let Ratio { numerator, denominator } = grid.frame_rate;
-    let hold = (HOLD_SECONDS * grid.frame_rate.value()).ceil();
+    // Images alone are made of what there is: whether the film is whole, others find out.
+    let hold = match renditions.is_empty() {
+        true => -1.0,
+        false => (HOLD_SECONDS * grid.frame_rate.value()).ceil(),
+    };
     let Range { start, end } = frames;
     let first = if *start == 0 { ":start_time=0" } else { "" };
     // One frame for one, and only those that say of themselves that they are woven.
@@ -253,6 +252,9 @@ struct Still {
     arranged: String,
 }
 
+/// Of images alone: there if no frame was missing before it. Nobody keeps it.
+pub(crate) const LAST_FRAME: &str = "storyboard/last.jpg";
+
 /// The first frame of each segment on a sheet; and where the film's poster lies in this chunk, the
 /// frame of its segment that is most like the others.
 fn stills(work: &Work, images: &Images, segments: &Range<u64>) -> Vec<Still> {
@@ -274,9 +276,17 @@ fn stills(work: &Work, images: &Images, segments: &Range<u64>) -> Vec<Still> {
             arranged: format!("thumbnail=n={}", end - start),
         }
     };
+    let frames = grid.frames_of(segments);
+    let last = || Still {
+        file: LAST_FRAME.into(),
+        chosen: format!("select=eq(n\\,{})", frames.end - frames.start - 1),
+        size: images.tile,
+        arranged: "null".into(),
+    };
     image_files(work)
         .into_iter()
         .map(|file| if file == POSTER_FILE { poster(file) } else { sheet(file) })
+        .chain(work.tracks().is_empty().then(last))
         .collect()
 }
 

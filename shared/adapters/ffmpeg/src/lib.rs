@@ -80,8 +80,7 @@ impl Ffmpeg {
         directory: &Path,
     ) -> Result<Vec<String>, MediaError> {
         let source = arguments::source(source_url, self.local_files)?;
-        let margin = arguments::margins(work)[0];
-        Ok(arguments::encode(&source, source_url, work, margin, directory))
+        Ok(arguments::encode(&source, source_url, work, arguments::MARGINS[0], directory))
     }
 
     /// Does one piece of work: writes `init.mp4` (of a text `text.vtt`) and the segments of each track
@@ -95,7 +94,7 @@ impl Ffmpeg {
         let source = arguments::source(source_url, self.local_files)?;
         let until = Instant::now() + self.encode_limit;
         let mut complaints = String::new();
-        for &margin in arguments::margins(work) {
+        for margin in arguments::MARGINS {
             track::prepare(directory, work).await?;
             let mut command = process::command(&self.directory.join("ffmpeg"));
             command.args(arguments::encode(&source, source_url, work, margin, directory));

@@ -14,7 +14,7 @@ use domain::subtitle::Subtitles;
 use sha2::{Digest, Sha256};
 
 use crate::MediaError;
-use crate::arguments::{MUXER_PLAYLIST, RAW_TEXT, audio_samples};
+use crate::arguments::{LAST_FRAME, MUXER_PLAYLIST, RAW_TEXT, audio_samples};
 use crate::fragment::{self, Content, Init, Times};
 use crate::process::{network_failed, refused};
 
@@ -64,6 +64,9 @@ pub(crate) async fn read(
     }
     let mut pieces = Vec::new();
     let mut length = Length::Whole;
+    if work.tracks().is_empty() && !is_there(&directory.join(LAST_FRAME)).await? {
+        length = Length::Short;
+    }
     for track in work.tracks() {
         if nothing_was_made(&directory.join(track), work).await? {
             length = Length::Short;
@@ -102,9 +105,13 @@ async fn cut(directory: &Path, text: &Text, grid: &Grid) -> Result<Piece, MediaE
 
 /// Where no frame was found: none may be missing of the film, if its reading began too late.
 async fn nothing_was_made(directory: &Path, work: &Work) -> Result<bool, MediaError> {
-    let failed = |error: std::io::Error| MediaError::Failed(format!("the output: {error}"));
-    let made = tokio::fs::try_exists(directory.join(INIT_FILE)).await.map_err(failed)?;
+    let made = is_there(&directory.join(INIT_FILE)).await?;
     Ok(!made && matches!(work, Work::Video { .. }))
+}
+
+async fn is_there(path: &Path) -> Result<bool, MediaError> {
+    let failed = |error| MediaError::Failed(format!("the output: {error}"));
+    tokio::fs::try_exists(path).await.map_err(failed)
 }
 
 async fn piece(

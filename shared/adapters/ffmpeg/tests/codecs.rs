@@ -156,6 +156,14 @@ async fn opus_is_on_time() {
     }
 }
 
+/// Of a sheet's first tile, which is so large.
+fn lumas_of_tile(directory: &TempDir, sheet: &Path, size: &str) -> u8 {
+    let cut = directory.path().join("tile.png").to_string_lossy().into_owned();
+    let (sheet, crop) = (sheet.to_string_lossy(), format!("crop={size}:0:0"));
+    run("ffmpeg", &["-v", "error", "-y", "-i", &sheet, "-vf", &crop, &cut]);
+    lumas(&cut)[0]
+}
+
 #[tokio::test]
 async fn every_segment_has_a_tile_and_the_film_a_poster() {
     let directory = tempfile::tempdir().unwrap();
@@ -171,11 +179,7 @@ async fn every_segment_has_a_tile_and_the_film_a_poster() {
     assert_eq!(makers, ["180p-00001", "180p-00002"]);
     let tile = |task: &str, sheet: &str| {
         let file = directory.path().join(task).join("storyboard").join(sheet);
-        let crop = "crop=160:90:0:0";
-        let cut = directory.path().join("tile.png").to_string_lossy().into_owned();
-        let file = file.to_string_lossy().into_owned();
-        run("ffmpeg", &["-v", "error", "-y", "-i", &file, "-vf", crop, &cut]);
-        lumas(&cut)[0]
+        lumas_of_tile(&directory, &file, "160:90")
     };
     for (task, sheet, frame) in
         [("180p-00001", "00001.jpg", 0.0), ("180p-00002", "00002.jpg", 150.0)]
@@ -214,7 +218,7 @@ async fn beside_a_job_the_same_images_are_made_alone() {
         plan.sounds.clear();
         let output = directory.path().join(format!("{transfer:?}"));
         encoded(&source, &plan, &output).await;
-        let mut beside = plan.clone().for_job();
+        let mut beside = plan.clone().for_job(&LIMITS);
         beside.renditions.clear();
         assert!(encoded(&source, &beside, &output).await.is_empty());
         let read = |task: &str, file: &str| std::fs::read(output.join(task).join(file)).unwrap();
@@ -225,6 +229,27 @@ async fn beside_a_job_the_same_images_are_made_alone() {
         // High brightness is brought down at the size of the largest picture, here a tile: near enough.
         let sheet = read("images-00002", "storyboard/00002.jpg");
         assert!(sheet == read("180p-00002", "storyboard/00002.jpg") || transfer == Transfer::Pq);
+    }
+}
+
+/// A key frame each 40 s, in a container that finds none: what a chunk begins with is looked for again.
+#[tokio::test]
+async fn images_alone_have_the_frames_of_their_chunk() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("film.ts").to_string_lossy().into_owned();
+    let picture = "color=gray:size=64x36:rate=25:duration=48,format=yuv420p,\
+                   geq=lum='16+mod(N,200)':cb=128:cr=128";
+    let codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "10", "-g", "1000"];
+    let input = ["-v", "error", "-y", "-f", "lavfi", "-i", picture];
+    run("ffmpeg", &[&input[..], &codecs, &["-sc_threshold", "0", &source]].concat());
+    let mut plan = planned(&source).await.for_job(&LIMITS);
+    plan.renditions.clear();
+    encoded(&source, &plan, directory.path()).await;
+    for (chunk, first) in [("00001", 0.0), ("00004", 450.0), ("00007", 900.0), ("00008", 1050.0)] {
+        let sheet = directory.path().join(format!("images-{chunk}/storyboard/{chunk}.jpg"));
+        let shown = lumas_of_tile(&directory, &sheet, "64:36");
+        let expected = ((first % 200.0) * 255.0 / 219.0f64).min(255.0).round() as u8;
+        assert!(close(shown, expected), "{chunk}: {shown}, not {expected}");
     }
 }
 

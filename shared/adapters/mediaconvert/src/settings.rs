@@ -388,7 +388,7 @@ mod tests {
             audio: vec![sound(0), sound(1)],
             texts: vec![],
         };
-        plan(&probe, &limits).unwrap_or_else(|error| unreachable!("{error}")).for_job()
+        plan(&probe, &limits).unwrap_or_else(|error| unreachable!("{error}")).for_job(&limits)
     }
 
     fn settings(picture: Picture, rate: Ratio, channels: u32) -> (JobSettings, TranscodePlan) {
