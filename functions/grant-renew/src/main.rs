@@ -15,7 +15,8 @@ fn main() -> Result<(), runtime::Error> {
         let delivery = &Delivery::new(&environment, &aws)?;
         let gatehouse = &Gatehouse::new(&environment, &aws)?;
         let grants = &Grants::new(&aws, environment.text("GRANTS_TABLE")?);
-        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?);
+        // A policy that was just changed has all live grants decided again, this one too.
+        let videos = &Videos::new(&aws, environment.text("VIDEOS_TABLE")?).a_moment_old();
         let edge = &Sqs::in_groups(&aws, environment.text("REVOKE_QUEUE_URL")?, "group");
         let audit = &Audit::new(&aws, environment.text("AUDIT_TABLE")?);
         let every = environment.number("COOKIE_SECONDS")?.min(environment.number("LEASE_SECONDS")?);

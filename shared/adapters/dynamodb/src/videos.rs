@@ -21,12 +21,21 @@ const LIST: i32 = 100;
 pub struct Videos {
     client: Client,
     table: String,
+    consistent: bool,
 }
 
 impl Videos {
     /// In the table of that name, with an index `owner` on owner and created_at.
     pub fn new(config: &aws_config::SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Client::new(config), table: table.into(), consistent: true }
+    }
+
+    /// A video as it was a second ago, maybe, for half the price
+    /// (docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.ReadConsistency.html): for
+    /// who does nothing about it that is not done again after each change.
+    #[must_use]
+    pub fn a_moment_old(self) -> Self {
+        Self { consistent: false, ..self }
     }
 
     /// That the table is there.
@@ -66,7 +75,7 @@ impl VideoStore for Videos {
             .get_item()
             .table_name(&self.table)
             .key("id", string(id))
-            .consistent_read(true)
+            .consistent_read(self.consistent)
             .send()
             .await
             .map_err(failed)?;
